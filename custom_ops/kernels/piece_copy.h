@@ -1,0 +1,46 @@
+// Copies of a piece of memory whose length is the same many times over.
+#ifndef TF_PATCHES_KERNELS_PIECE_COPY_H_
+#define TF_PATCHES_KERNELS_PIECE_COPY_H_
+
+#include <cstdint>
+#include <cstring>
+
+namespace tf_patches {
+
+// Moves exactly `length` bytes.
+struct ExactCopy {
+  int64_t length;
+  int64_t width() const { return length; }
+  void operator()(char* dst, const char* src) const {
+    std::memcpy(dst, src, length);
+  }
+};
+
+// Moves `kWidth` bytes where up to that many are wanted: a move or two instead
+// of a call to memcpy. Where pieces are written side by side and in order, the
+// next one overwrites the excess; the caller keeps the last ones away from the
+// ends of both buffers.
+template <int64_t kWidth>
+struct WideCopy {
+  static constexpr int64_t width() { return kWidth; }
+  void operator()(char* dst, const char* src) const {
+    std::memcpy(dst, src, kWidth);
+  }
+};
+
+// Calls `use` with the narrowest copy that moves `length` bytes.
+template <typename Use>
+void WithCopyOf(int64_t length, const Use& use) {
+  if (length == 1) return use(WideCopy<1>());
+  if (length == 2) return use(WideCopy<2>());
+  if (length <= 4) return use(WideCopy<4>());
+  if (length <= 8) return use(WideCopy<8>());
+  if (length <= 16) return use(WideCopy<16>());
+  if (length <= 32) return use(WideCopy<32>());
+  if (length <= 64) return use(WideCopy<64>());
+  return use(ExactCopy{length});
+}
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_KERNELS_PIECE_COPY_H_

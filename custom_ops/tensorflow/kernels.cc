@@ -1,0 +1,172 @@
+// The CPU kernels: check, allocate, share the work out.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <functional>
+
+#include "geometry/patch_grid.h"
+#include "geometry/patch_spec.h"
+#include "kernels/extract.h"
+#include "kernels/fold.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/request.h"
+
+namespace tf_patches {
+namespace {
+
+using ::tensorflow::OpKernel;
+using ::tensorflow::OpKernelConstruction;
+using ::tensorflow::OpKernelContext;
+using ::tensorflow::Tensor;
+using ::tensorflow::TensorShape;
+
+// Fewer bytes than this are moved sooner by one thread than another is woken.
+constexpr int64_t kBytesPerShare = 256 << 10;
+
+// Runs `work` on ranges that make up [0, units), on TensorFlow's threads.
+void ShareOut(OpKernelContext* context, int64_t units, int64_t bytes,
+              const std::function<void(Range)>& work) {
+  const int64_t bytes_per_unit = std::max<int64_t>(1, bytes / units);
+  const int64_t block = std::max<int64_t>(1, kBytesPerShare / bytes_per_unit);
+  if (block >= units) return work({0, units});
+  context->device()
+      ->tensorflow_cpu_worker_threads()
+      ->workers->TransformRangeConcurrently(
+          block, units,
+          [&work](int64_t begin, int64_t end) { work({begin, end}); });
+}
+
+absl::Status CheckRank4(const char* name, const Tensor& tensor) {
+  if (tensor.dims() == 4) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " must be 4-dimensional, but got shape ",
+                   tensor.shape().DebugString(), "."));
+}
+
+class ExtractPatchesOp : public OpKernel {
+ public:
+  explicit ExtractPatchesOp(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& images = context->input(0);
+    OP_REQUIRES_OK(context, CheckRank4("images", images));
+    PatchGrid grid;
+    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(
+                                {images.dim_size(0), images.dim_size(1),
+                                 images.dim_size(2), images.dim_size(3)},
+                                spec_, &grid)));
+    Tensor* patches = nullptr;
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(
+                       0, TensorShape(grid.patches_shape()), &patches));
+    if (patches->NumElements() == 0) return;
+    const size_t element_bytes = tensorflow::DataTypeSize(images.dtype());
+    ShareOut(context, grid.patch_count(), patches->TotalBytes(),
+             [&](Range which) {
+               ExtractPatches(grid, element_bytes, images.data(), which,
+                              patches->data());
+             });
+  }
+
+ private:
+  PatchSpec spec_;
+};
+
+// Reads the input `image_shape`, a vector of 4 integers.
+absl::Status ReadImageShape(const Tensor& tensor,
+                            std::array<int64_t, 4>* shape) {
+  if (tensor.dims() != 1 || tensor.NumElements() != 4) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "image_shape must be a vector of 4 integers, [batch, rows, cols, "
+        "depth], but got shape ",
+        tensor.shape().DebugString(), "."));
+  }
+  for (int i = 0; i < 4; ++i) {
+    (*shape)[i] = tensor.dtype() == tensorflow::DT_INT32
+                      ? tensor.vec<int32_t>()(i)
+                      : tensor.vec<int64_t>()(i);
+  }
+  return absl::OkStatus();
+}
+
+// The op definition admits no other dtype.
+Number NumberOf(tensorflow::DataType dtype) {
+  switch (dtype) {
+    case tensorflow::DT_BFLOAT16:
+      return Number::kBFloat16;
+    case tensorflow::DT_HALF:
+      return Number::kHalf;
+    case tensorflow::DT_FLOAT:
+      return Number::kFloat;
+    case tensorflow::DT_DOUBLE:
+      return Number::kDouble;
+    case tensorflow::DT_COMPLEX64:
+      return Number::kComplexFloat;
+    case tensorflow::DT_COMPLEX128:
+      return Number::kComplexDouble;
+    case tensorflow::DT_INT8:
+    case tensorflow::DT_UINT8:
+      return Number::kInt8;
+    case tensorflow::DT_INT16:
+    case tensorflow::DT_UINT16:
+      return Number::kInt16;
+    case tensorflow::DT_INT32:
+    case tensorflow::DT_UINT32:
+      return Number::kInt32;
+    default:
+      return Number::kInt64;
+  }
+}
+
+class FoldPatchesOp : public OpKernel {
+ public:
+  explicit FoldPatchesOp(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
+    fold_ = FoldPatchesOf(NumberOf(context->input_type(0)));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& patches = context->input(0);
+    OP_REQUIRES_OK(context, CheckRank4("patches", patches));
+    std::array<int64_t, 4> image_shape;
+    OP_REQUIRES_OK(context, ReadImageShape(context->input(1), &image_shape));
+    PatchGrid grid;
+    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec_, &grid)));
+    const TensorShape expected(grid.patches_shape());
+    OP_REQUIRES(context, patches.shape() == expected,
+                absl::InvalidArgumentError(absl::StrCat(
+                    "patches of shape ", patches.shape().DebugString(),
+                    " do not belong to image_shape ",
+                    TensorShape(image_shape).DebugString(),
+                    ", whose patches have shape ", expected.DebugString(),
+                    ".")));
+    Tensor* images = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(
+                                0, TensorShape(image_shape), &images));
+    if (images->NumElements() == 0) return;
+    ShareOut(context, grid.image_rows(),
+             std::max(images->TotalBytes(), patches.TotalBytes()),
+             [&](Range which) {
+               fold_(grid, patches.data(), which, images->data());
+             });
+  }
+
+ private:
+  PatchSpec spec_;
+  FoldFunction fold_;
+};
+
+REGISTER_KERNEL_BUILDER(
+    Name("TFPatches>ExtractPatches").Device(tensorflow::DEVICE_CPU),
+    ExtractPatchesOp);
+
+REGISTER_KERNEL_BUILDER(
+    Name("TFPatches>FoldPatches").Device(tensorflow::DEVICE_CPU),
+    FoldPatchesOp);
+
+}  // namespace
+}  // namespace tf_patches

@@ -1,0 +1,20 @@
+"""Patches of images, exact and fast: a drop-in for `tf.image.extract_patches`."""
+
+import sys as _sys
+
+from tf_patches.native import build_info
+from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "build_info",
+    "extract_image_patches",
+    "extract_patches",
+    "fold_patches",
+]
+
+if "keras" in _sys.modules:
+    # TensorFlow imports Keras where it is installed. A `.keras` file finds only
+    # what is registered by the time that it is loaded.
+    from tf_patches import keras_operations as _keras_operations

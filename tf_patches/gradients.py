@@ -1,0 +1,89 @@
+"""Gradients of the ops, and how `tf.vectorized_map` and jacobians map them.
+
+The gradient of extraction is the fold, that of the fold is extraction, so
+derivatives of any order are defined.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops.parallel_for import pfor
+
+from tf_patches.native import ops
+
+_ATTRIBUTES = ("ksizes", "strides", "rates", "padding")
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    return {name: op.get_attr(name) for name in _ATTRIBUTES}
+
+
+@tf.RegisterGradient("TFPatches>ExtractPatches")
+def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
+    images = op.inputs[0]
+    static = images.shape
+    shape = (
+        np.array(static.as_list(), np.int64)
+        if static.is_fully_defined()
+        else tf.shape(images, out_type=tf.int64)
+    )
+    folded = ops.tf_patches_fold_patches(
+        tf.convert_to_tensor(gradient), shape, **_attributes(op)
+    )
+    folded.set_shape(static)
+    return folded
+
+
+@tf.RegisterGradient("TFPatches>FoldPatches")
+def _fold_patches_gradient(
+    op: tf.Operation, gradient: Any
+) -> tuple[tf.Tensor, None]:
+    patches = ops.tf_patches_extract_patches(
+        tf.convert_to_tensor(gradient), **_attributes(op)
+    )
+    patches.set_shape(op.inputs[0].shape)
+    return patches, None
+
+
+def _merge_batch(stacked: tf.Tensor) -> tf.Tensor:
+    """Makes one batch of the batches of all iterations."""
+    shape = tf.shape(stacked, out_type=tf.int64)
+    return tf.reshape(stacked, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+
+
+def _split_batch(merged: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(merged, out_type=tf.int64)
+    batch = tf.math.floordiv(shape[0], tf.maximum(iterations, 1))
+    return tf.reshape(merged, tf.concat([[iterations, batch], shape[1:]], 0))
+
+
+@pfor.RegisterPFor("TFPatches>ExtractPatches")
+def _convert_extract_patches(pfor_input: Any) -> Any:
+    images = pfor_input.stacked_input(0)
+    patches = ops.tf_patches_extract_patches(
+        _merge_batch(images), **_attributes(pfor_input)
+    )
+    iterations = tf.shape(images, out_type=tf.int64)[0]
+    return pfor.wrap(_split_batch(patches, iterations), True)
+
+
+@pfor.RegisterPFor("TFPatches>FoldPatches")
+def _convert_fold_patches(pfor_input: Any) -> Any:
+    pfor_input.stack_inputs([0])
+    patches = pfor_input.stacked_input(0)
+    image_shape, shape_is_stacked, _ = pfor_input.input(1)
+    if shape_is_stacked:
+        # Results are stacked, so every iteration must have the same shape.
+        tf.debugging.assert_equal(image_shape, image_shape[:1])
+        image_shape = image_shape[0]
+    image_shape = tf.cast(image_shape, tf.int64)
+    iterations = tf.shape(patches, out_type=tf.int64)[0]
+    images = ops.tf_patches_fold_patches(
+        _merge_batch(patches),
+        tf.concat([[iterations * image_shape[0]], image_shape[1:]], 0),
+        **_attributes(pfor_input),
+    )
+    return pfor.wrap(
+        tf.reshape(images, tf.concat([[iterations], image_shape], 0)), True
+    )

@@ -1,0 +1,72 @@
+"""The ops as Keras operations, for Keras' symbolic tensors and `.keras` files."""
+
+from typing import Any
+
+import keras
+
+from tf_patches import ops
+
+_register = keras.saving.register_keras_serializable(package="tf_patches")
+
+_register(ops.extract_patches)
+_register(ops.extract_image_patches)
+_register(ops.fold_patches)
+
+
+class _PatchOperation(keras.Operation):
+    """What both operations are configured by."""
+
+    def __init__(
+        self, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None
+    ) -> None:
+        super().__init__(name=name)
+        self._grid = {
+            "sizes": list(sizes),
+            "strides": list(strides),
+            "rates": list(rates),
+            "padding": padding,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self._grid, "name": self.name}
+
+
+@_register
+class ExtractPatches(_PatchOperation):
+    """`extract_patches` as a node of a Keras functional model."""
+
+    def __init__(
+        self,
+        sizes: Any,
+        strides: Any,
+        rates: Any,
+        padding: str,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(sizes, strides, rates, padding, name)
+
+    def call(self, images: Any) -> Any:
+        return ops.extract_patches(images, **self._grid)
+
+
+@_register
+class FoldPatches(_PatchOperation):
+    """`fold_patches` as a node of a Keras functional model."""
+
+    def __init__(
+        self,
+        image_shape: Any,
+        sizes: Any,
+        strides: Any,
+        rates: Any,
+        padding: str,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(sizes, strides, rates, padding, name)
+        self._image_shape = list(image_shape)
+
+    def call(self, patches: Any) -> Any:
+        return ops.fold_patches(patches, self._image_shape, **self._grid)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"image_shape": self._image_shape, **super().get_config()}

@@ -1,0 +1,70 @@
+"""Finds, checks and loads the compiled libraries."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tensorflow as tf
+
+_FOLDER = Path(__file__).parent
+_BUILD_INFO = _FOLDER / "_build_info.json"
+_REBUILD = "pip install --force-reinstall --no-deps --no-build-isolation ."
+
+
+def build_info() -> dict[str, Any]:
+    """Says how the compiled libraries were built.
+
+    Returns:
+      A dictionary: `tensorflow` (the version built against), `distribution`
+      (its name on the package index), `compiler`, `flags` (a list).
+
+    Raises:
+      ImportError: If the libraries were never built.
+
+    >>> sorted(tf_patches.build_info())
+    ['compiler', 'distribution', 'flags', 'tensorflow']
+    """
+    try:
+        return json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ImportError(
+            f"tf_patches has not been compiled: {_BUILD_INFO.name} is not in "
+            f"{_FOLDER}. In the tf_patches source folder, run: {_REBUILD}"
+        ) from None
+
+
+def _load_ops() -> ModuleType:
+    """Loads the ops, if they were built for the TensorFlow that is running.
+
+    Returns:
+      The module of op functions that TensorFlow makes for the library.
+
+    Raises:
+      ImportError: If the library is missing, cannot be loaded, or was built
+        against another minor version of TensorFlow (whose C++ interface holds
+        within a minor version, not across).
+    """
+    built = build_info()["tensorflow"]
+    if _minor(built) != _minor(tf.__version__):
+        raise ImportError(
+            f"tf_patches was built against TensorFlow {built}, but TensorFlow "
+            f"{tf.__version__} is running. In the tf_patches source folder, "
+            f"run: {_REBUILD}"
+        )
+    library = _FOLDER / "_ops.so"
+    try:
+        return tf.load_op_library(str(library))
+    except tf.errors.NotFoundError as error:
+        raise ImportError(
+            f"tf_patches cannot load {library}, built against TensorFlow "
+            f"{built}: {error.message} In the tf_patches source folder, "
+            f"run: {_REBUILD}"
+        ) from error
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
+
+
+ops = _load_ops()

@@ -1,0 +1,243 @@
+"""The public functions: patches out of images, and patches back into images."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches.native import ops
+
+
+@tf.__internal__.dispatch.add_dispatch_support
+def extract_patches(
+    images: Any,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    rates: Sequence[int],
+    padding: str,
+    name: str | None = None,
+) -> tf.Tensor:
+    """Extracts patches from images, as `tf.image.extract_patches` does.
+
+    Patch `[i, j]` of an image holds the pixels `[i * stride_rows + p * rate_rows,
+    j * stride_cols + q * rate_cols]` for every tap `p < size_rows`,
+    `q < size_cols`, counted from the image's corner with padding VALID, and from
+    `(pad_rows // 2, pad_cols // 2)` before it with SAME. Its values lie
+    flattened in the last axis, rows first, then cols, then depth: reshape the
+    result to `[batch, out_rows, out_cols, size_rows, size_cols, depth]` to see
+    them. Every bit is copied as it is, NaN payloads included.
+
+    Along each axis a patch spans `span = (size - 1) * rate + 1` pixels. With
+    VALID only patches inside the image count, `(image - span) // stride + 1` of
+    them; with SAME there are `ceil(image / stride)`, and pixels outside the
+    image are zero. These are the formulas of `tf.nn.convolution`.
+
+    Args:
+      images: A tensor `[batch, rows, cols, depth]` of any of the dtypes bool,
+        bfloat16, float16, float32, float64, complex64, complex128, and the
+        signed and unsigned integers of 8 to 64 bits; or anything that converts
+        to one; or a `KerasTensor`, in a Keras functional model.
+      sizes: `[1, size_rows, size_cols, 1]`, the pixels in a patch. Integers: a
+        list, a tuple or a NumPy array, as for strides and rates.
+      strides: `[1, stride_rows, stride_cols, 1]`, the pixels from one patch to
+        the next.
+      rates: `[1, rate_rows, rate_cols, 1]`, the pixels from one tap of a patch
+        to the next (dilation): 1 for a solid patch.
+      padding: "VALID" or "SAME".
+      name: A name for the operation.
+
+    Returns:
+      A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]` of
+      the dtype of `images`. It has a gradient, of any order.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank
+        or dtype, if `padding` is neither of the two, if patches do not fit in an
+        image with VALID, or if a patch would exceed 2147483647 values or pixels
+        of span. While a graph is built: `ValueError` or `TypeError`.
+      tf.errors.OutOfRangeError: If a size, stride or rate is less than 1.
+      tf.errors.UnimplementedError: If the first or last entry of `sizes`,
+        `strides` or `rates` is not 1.
+      tf.errors.ResourceExhaustedError: If the result cannot be allocated.
+      TypeError: If `sizes`, `strides` or `rates` is a tensor or no list.
+      ValueError: If `images` cannot be converted to a tensor.
+
+    Examples:
+      >>> image = tf.reshape(tf.range(1, 101), [1, 10, 10, 1])
+      >>> patches = tf_patches.extract_patches(
+      ...     image, sizes=[1, 3, 3, 1], strides=[1, 5, 5, 1],
+      ...     rates=[1, 1, 1, 1], padding="VALID")
+      >>> patches.shape
+      TensorShape([1, 2, 2, 9])
+      >>> patches[0, 0].numpy()
+      array([[ 1,  2,  3, 11, 12, 13, 21, 22, 23],
+             [ 6,  7,  8, 16, 17, 18, 26, 27, 28]], dtype=int32)
+    """
+    sizes = _integers(sizes, "sizes")
+    strides = _integers(strides, "strides")
+    rates = _integers(rates, "rates")
+    if _is_keras_tensor(images):
+        from tf_patches.keras_operations import ExtractPatches
+
+        return ExtractPatches(sizes, strides, rates, padding, name=name)(images)
+    return ops.tf_patches_extract_patches(images, sizes, strides, rates, padding, name)
+
+
+@tf.__internal__.dispatch.add_dispatch_support
+def extract_image_patches(
+    images: Any,
+    ksizes: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+    rates: Sequence[int] | None = None,
+    padding: str | None = None,
+    name: str | None = None,
+    sizes: Sequence[int] | None = None,
+) -> tf.Tensor:
+    """Extracts patches from images, by TensorFlow 1's name and argument names.
+
+    The same as `extract_patches`, whose arguments, result and errors see;
+    called as `tf.compat.v1.extract_image_patches` is.
+
+    Args:
+      images: As for `extract_patches`.
+      ksizes: The old name of `sizes`.
+      strides: As for `extract_patches`.
+      rates: As for `extract_patches`.
+      padding: As for `extract_patches`.
+      name: A name for the operation.
+      sizes: As for `extract_patches`; instead of `ksizes`.
+
+    Returns:
+      As `extract_patches`.
+
+    Raises:
+      ValueError: If both `ksizes` and `sizes` are given.
+
+    Examples:
+      >>> image = tf.zeros([1, 10, 10, 3])
+      >>> tf_patches.extract_image_patches(
+      ...     image, ksizes=[1, 4, 4, 1], strides=[1, 7, 7, 1],
+      ...     rates=[1, 1, 1, 1], padding="SAME").shape
+      TensorShape([1, 2, 2, 48])
+    """
+    if ksizes is not None and sizes is not None:
+        raise ValueError("Cannot specify both 'ksizes' and 'sizes'.")
+    sizes = ksizes if sizes is None else sizes
+    return extract_patches(images, sizes, strides, rates, padding, name)
+
+
+@tf.__internal__.dispatch.add_dispatch_support
+def fold_patches(
+    patches: Any,
+    image_shape: Any,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    rates: Sequence[int],
+    padding: str,
+    name: str | None = None,
+) -> tf.Tensor:
+    """Sums patches back into images: the adjoint of `extract_patches`.
+
+    Each pixel becomes the sum of the values that the patches over it hold for
+    it; a pixel in no patch becomes zero. Patches that do not overlap are thus
+    put back as they were. Where they overlap, divide by the fold of ones to
+    average them. The sum is taken in the order in which the patches are
+    stored, rounded to the dtype at every addition, so that it is the same on
+    every run and equals TensorFlow's own gradient to the bit.
+
+    Args:
+      patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
+        depth]`, as `extract_patches` returns, of a floating, complex or integer
+        dtype (integer sums wrap around); or a `KerasTensor`.
+      image_shape: `[batch, rows, cols, depth]` of the images: a list, a
+        `tf.TensorShape` or an int32 or int64 tensor. In a list the batch may be
+        None, for that of `patches`.
+      sizes: As given to `extract_patches`.
+      strides: As given to `extract_patches`.
+      rates: As given to `extract_patches`.
+      padding: As given to `extract_patches`.
+      name: A name for the operation.
+
+    Returns:
+      A tensor `image_shape` of the dtype of `patches`. It has a gradient, of
+      any order, with respect to `patches`.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If `image_shape` is not four integers of at
+        least 0, or if `patches` does not have the shape of its patches.
+      Exception: As `extract_patches` for every other argument.
+
+    Examples:
+      >>> grid = dict(sizes=[1, 2, 2, 1], strides=[1, 1, 1, 1],
+      ...             rates=[1, 1, 1, 1], padding="VALID")
+      >>> patches = tf_patches.extract_patches(tf.ones([1, 3, 3, 1]), **grid)
+      >>> tf_patches.fold_patches(patches, [1, 3, 3, 1], **grid)[0, :, :, 0].numpy()
+      array([[1., 2., 1.],
+             [2., 4., 2.],
+             [1., 2., 1.]], dtype=float32)
+    """
+    sizes = _integers(sizes, "sizes")
+    strides = _integers(strides, "strides")
+    rates = _integers(rates, "rates")
+    if _is_keras_tensor(patches):
+        from tf_patches.keras_operations import FoldPatches
+
+        return FoldPatches(
+            _dimensions(image_shape), sizes, strides, rates, padding, name=name
+        )(patches)
+    return ops.tf_patches_fold_patches(
+        patches, _shape(image_shape, patches), sizes, strides, rates, padding, name
+    )
+
+
+def _integers(values: Any, name: str) -> Any:
+    """What the op takes as a list of integers, with tensors in it made plain."""
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind not in "iu" or values.ndim != 1:
+            raise TypeError(
+                f"{name} must be a list or vector of 4 integers, but got {values!r}."
+            )
+        return values.tolist()
+    if isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values)):
+        return [_integer(value, name) for value in values]
+    return values
+
+
+def _integer(value: Any, name: str) -> Any:
+    if not tf.is_tensor(value):
+        return value
+    constant = tf.get_static_value(value)
+    if constant is None:
+        raise TypeError(
+            f"{name} must hold integers that are known when the graph is built, "
+            f"but got {value!r}."
+        )
+    return int(constant)
+
+
+def _dimensions(image_shape: Any) -> Any:
+    if isinstance(image_shape, tf.TensorShape):
+        return image_shape.as_list()
+    return image_shape
+
+
+def _shape(image_shape: Any, patches: Any) -> Any:
+    """`image_shape` as the op takes it, with a batch of None filled in."""
+    dimensions = _dimensions(image_shape)
+    if not isinstance(dimensions, (list, tuple)):
+        return dimensions
+    if dimensions and dimensions[0] is None:
+        batch = tf.shape(patches, out_type=tf.int64)[0]
+        return tf.stack([batch, *(tf.cast(d, tf.int64) for d in dimensions[1:])])
+    if all(type(dimension) is int for dimension in dimensions):
+        return np.array(dimensions, np.int64)
+    return tf.stack(dimensions)
+
+
+def _is_keras_tensor(value: Any) -> bool:
+    # Where Keras has not been imported there are no Keras tensors.
+    keras = sys.modules.get("keras")
+    return isinstance(value, getattr(keras, "KerasTensor", ()))
