@@ -1,0 +1,67 @@
+# Every target sets up what it needs in .venv; CONTRIBUTING.md says what each does.
+PYTHON ?= python3
+CXX ?= g++
+TENSORFLOW ?= tensorflow>=2.20,<2.22
+
+BIN := .venv/bin
+NATIVE := build/native
+NATIVE_SOURCES := $(wildcard custom_ops/geometry/*.cc custom_ops/kernels/*.cc tests/native/*.cc)
+NATIVE_HEADERS := $(wildcard custom_ops/geometry/*.h custom_ops/kernels/*.h tests/native/*.h)
+LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
+CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: build demo test native-test lint format wheel clean
+
+build: $(BIN)/.built
+
+demo: build
+	$(BIN)/python -m demo
+
+test: build
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+native-test: $(NATIVE)/address.passed $(NATIVE)/thread.passed
+
+lint: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: build
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+wheel: $(BIN)/.ready
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:
+	rm -rf .venv build dist demo_output *.egg-info tf_patches/*.so tf_patches/_build_info.json
+
+$(BIN)/.ready: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "tf_patches needs python3, 3.10 or newer: install it, or name it with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "tf_patches needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version). Name another with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) "setuptools>=77" "$(TENSORFLOW)"
+	@touch $@
+
+$(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml $(LIBRARY_SOURCES)
+	@command -v $(firstword $(CXX)) >/dev/null || \
+	  { echo "tf_patches needs a C++17 compiler, but there is no $(CXX). On Debian or Ubuntu: apt-get install g++"; exit 1; }
+	CXX="$(CXX)" $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(NATIVE)/address.passed: SANITIZE := address,undefined
+$(NATIVE)/thread.passed: SANITIZE := thread
+$(NATIVE)/%.passed: $(NATIVE_SOURCES) $(NATIVE_HEADERS)
+	@mkdir -p $(NATIVE)
+	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
+	  -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -pthread -Icustom_ops -Itests \
+	  $(NATIVE_SOURCES) -o $(NATIVE)/$*
+	$(NATIVE)/$*
+	@touch $@
