@@ -108,7 +108,9 @@ class BuildLibraries(build_ext):
         command = self._compiler + arguments
         print(" ".join(command), flush=True)
         if subprocess.call(command, cwd=ROOT) != 0:
-            sys.exit(f"tf_patches did not compile; the failing command: {' '.join(command)}")
+            sys.exit(
+                f"tf_patches did not compile; the failing command: {' '.join(command)}"
+            )
 
     def _write_build_info(self, tensorflow_version):
         compiler = subprocess.check_output([*self._compiler, "--version"], text=True)

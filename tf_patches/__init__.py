@@ -1,6 +1,7 @@
 """Patches of images, exact and fast: a drop-in for `tf.image.extract_patches`."""
 
 import sys as _sys
+from importlib import import_module as _import_module
 
 from tf_patches.native import build_info
 from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
@@ -17,4 +18,4 @@ __all__ = [
 if "keras" in _sys.modules:
     # TensorFlow imports Keras where it is installed. A `.keras` file finds only
     # what is registered by the time that it is loaded.
-    from tf_patches import keras_operations as _keras_operations
+    _import_module("tf_patches.keras_operations")

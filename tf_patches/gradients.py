@@ -36,9 +36,7 @@ def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
 
 
 @tf.RegisterGradient("TFPatches>FoldPatches")
-def _fold_patches_gradient(
-    op: tf.Operation, gradient: Any
-) -> tuple[tf.Tensor, None]:
+def _fold_patches_gradient(op: tf.Operation, gradient: Any) -> tuple[tf.Tensor, None]:
     patches = ops.tf_patches_extract_patches(
         tf.convert_to_tensor(gradient), **_attributes(op)
     )

@@ -56,8 +56,9 @@ std::optional<Error> MakeAxis(const char* name, int64_t image,
                      std::to_string(spec.EffectiveSize()) + " " + name +
                      " (sizes " + std::to_string(spec.size) + ", rates " +
                      std::to_string(spec.rate) + ") and strides " +
-                     std::to_string(spec.stride) + " do not fit in an image of " +
-                     std::to_string(image) + " " + name + "."};
+                     std::to_string(spec.stride) +
+                     " do not fit in an image of " + std::to_string(image) +
+                     " " + name + "."};
   }
   int64_t pad_before = 0;
   if (padding == Padding::kSame && count > 0) {
@@ -90,12 +91,11 @@ std::optional<Error> MakePatchGrid(const std::array<int64_t, 4>& image_shape,
   if (__builtin_mul_overflow(spec.rows.size * spec.cols.size, depth,
                              &patch_depth) ||
       patch_depth > kInt32Max) {
-    return Error{ErrorKind::kInvalidArgument,
-                 "sizes is too large: a patch of " +
-                     std::to_string(spec.rows.size) + " rows, " +
-                     std::to_string(spec.cols.size) + " cols and depth " +
-                     std::to_string(depth) +
-                     " holds more than 2147483647 values."};
+    return Error{
+        ErrorKind::kInvalidArgument,
+        "sizes is too large: a patch of " + std::to_string(spec.rows.size) +
+            " rows, " + std::to_string(spec.cols.size) + " cols and depth " +
+            std::to_string(depth) + " holds more than 2147483647 values."};
   }
   if (!Fits(image_shape) || !Fits(grid->patches_shape())) {
     return Error{ErrorKind::kInvalidArgument,

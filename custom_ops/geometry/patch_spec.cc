@@ -30,9 +30,9 @@ std::optional<Error> CheckAttribute(const std::string& name,
                      got};
   }
   if (values[1] < 1 || values[2] < 1) {
-    return Error{ErrorKind::kOutOfRange,
-                 name + " is out of range: rows and cols must be at least 1" +
-                     got};
+    return Error{
+        ErrorKind::kOutOfRange,
+        name + " is out of range: rows and cols must be at least 1" + got};
   }
   return std::nullopt;
 }

@@ -46,7 +46,8 @@ void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
   for (int64_t n = which.size(); n > 0; --n, src += pieces.patches.step) {
     dst = Zero(dst, pieces.above);
     const char* line = src;
-    for (int64_t i = pieces.outer.count; i > 0; --i, line += pieces.outer.step) {
+    for (int64_t i = pieces.outer.count; i > 0;
+         --i, line += pieces.outer.step) {
       const char* piece = line;
       for (int64_t k = pieces.inner.count; k > 0; --k) {
         copy(dst, piece);
@@ -63,19 +64,17 @@ void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
 void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
                 char* dst, const char* dst_end) {
   WithCopyOf(pieces.length, [&](const auto& wide) {
-    const int64_t readable =
-        (src_end - src) - pieces.span() - wide.width();
+    const int64_t readable = (src_end - src) - pieces.span() - wide.width();
     const int64_t writable =
         (dst_end - dst) + pieces.below - (wide.width() - pieces.length);
-    int64_t safe = std::min(pieces.patches.count,
-                            std::max<int64_t>(0, writable) /
-                                pieces.patch_bytes());
-    safe = readable < 0
-               ? 0
-               : std::min(safe, readable / pieces.patches.step + 1);
+    int64_t safe =
+        std::min(pieces.patches.count,
+                 std::max<int64_t>(0, writable) / pieces.patch_bytes());
+    safe =
+        readable < 0 ? 0 : std::min(safe, readable / pieces.patches.step + 1);
     CopyPatches(pieces, wide, {0, safe}, src, dst);
-    CopyPatches(pieces, ExactCopy{pieces.length},
-                {safe, pieces.patches.count}, src, dst);
+    CopyPatches(pieces, ExactCopy{pieces.length}, {safe, pieces.patches.count},
+                src, dst);
   });
 }
 

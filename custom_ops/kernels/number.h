@@ -63,7 +63,7 @@ struct Half {
       return 0x7e00 | (magnitude >> 13 & 0x3ff);
     }
     if (magnitude >= 0x477ff000) return 0x7c00;  // 65520 and more: infinity
-    if (magnitude < 0x38800000) {  // below 2^-14: subnormal
+    if (magnitude < 0x38800000) {                // below 2^-14: subnormal
       // Adding 0.5 leaves the sum's last bit worth 2^-24, half's smallest step.
       const float sum = BitCast<float>(magnitude) + 0.5f;
       return BitCast<uint32_t>(sum) - 0x3f000000;

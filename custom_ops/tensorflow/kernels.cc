@@ -60,9 +60,9 @@ class ExtractPatchesOp : public OpKernel {
                                  images.dim_size(2), images.dim_size(3)},
                                 spec_, &grid)));
     Tensor* patches = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape(grid.patches_shape()), &patches));
+    OP_REQUIRES_OK(
+        context, context->allocate_output(0, TensorShape(grid.patches_shape()),
+                                          &patches));
     if (patches->NumElements() == 0) return;
     const size_t element_bytes = tensorflow::DataTypeSize(images.dtype());
     ShareOut(context, grid.patch_count(), patches->TotalBytes(),
@@ -137,13 +137,13 @@ class FoldPatchesOp : public OpKernel {
     PatchGrid grid;
     OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec_, &grid)));
     const TensorShape expected(grid.patches_shape());
-    OP_REQUIRES(context, patches.shape() == expected,
-                absl::InvalidArgumentError(absl::StrCat(
-                    "patches of shape ", patches.shape().DebugString(),
-                    " do not belong to image_shape ",
-                    TensorShape(image_shape).DebugString(),
-                    ", whose patches have shape ", expected.DebugString(),
-                    ".")));
+    OP_REQUIRES(
+        context, patches.shape() == expected,
+        absl::InvalidArgumentError(absl::StrCat(
+            "patches of shape ", patches.shape().DebugString(),
+            " do not belong to image_shape ",
+            TensorShape(image_shape).DebugString(),
+            ", whose patches have shape ", expected.DebugString(), ".")));
     Tensor* images = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(
                                 0, TensorShape(image_shape), &images));

@@ -45,9 +45,8 @@ absl::Status CountPatches(InferenceContext* c, const char* name,
     *count = c->MakeDim(axis.count);
     return absl::OkStatus();
   }
-  const bool one_per_pixel =
-      spec.stride == 1 &&
-      (padding == Padding::kSame || spec.EffectiveSize() == 1);
+  const bool one_per_pixel = spec.stride == 1 && (padding == Padding::kSame ||
+                                                  spec.EffectiveSize() == 1);
   *count = one_per_pixel ? image : c->UnknownDim();
   return absl::OkStatus();
 }
