@@ -1,6 +1,7 @@
 #include "geometry/patch_grid.h"
 
 #include <limits>
+#include <numeric>
 #include <string>
 
 namespace tf_patches {
@@ -38,6 +39,29 @@ int64_t CountPatches(int64_t image, const AxisSpec& spec, Padding padding) {
 }
 
 }  // namespace
+
+Cover Axis::Over(int64_t pixel) const {
+  const int64_t divisor = std::gcd(stride, rate);
+  const int64_t index_step = rate / divisor;
+  const int64_t tap_step = stride / divisor;
+  const Cover none = {0, 0, 0, index_step, tap_step};
+  // Tap `tap` of patch `index` is on the pixel where
+  // index * stride + tap * rate == distance. The first patch has the last tap.
+  const int64_t distance = pixel + pad_before;
+  int64_t tap = std::min(patch - 1, distance / rate);
+  if (rate == 1) {
+    tap -= (stride - (distance - tap) % stride) % stride;
+  } else {
+    const int64_t lowest = std::max<int64_t>(0, tap - tap_step + 1);
+    while (tap >= lowest && (distance - tap * rate) % stride != 0) --tap;
+    if (tap < lowest) return none;
+  }
+  const int64_t index = (distance - tap * rate) / stride;
+  if (tap < 0 || index >= count) return none;
+  const int64_t by_tap = tap / tap_step;
+  const int64_t by_index = (count - 1 - index) / index_step;
+  return {index, tap, std::min(by_tap, by_index) + 1, index_step, tap_step};
+}
 
 std::optional<Error> MakeAxis(const char* name, int64_t image,
                               const AxisSpec& spec, Padding padding,

@@ -22,6 +22,16 @@ struct Range {
   bool empty() const { return begin >= end; }
 };
 
+// The patches over one pixel, first to last: for n < `count`, patch
+// `index + n * index_step` has its tap `tap - n * tap_step` on the pixel.
+struct Cover {
+  int64_t index;
+  int64_t tap;
+  int64_t count;
+  int64_t index_step;
+  int64_t tap_step;
+};
+
 // Patches along one axis of the image. Patch `index` has `patch` taps; tap `t`
 // lies on pixel `Start(index) + t * rate`, which may be outside of the image.
 struct Axis {
@@ -54,13 +64,8 @@ struct Axis {
     return {begin, std::max(begin, end)};
   }
 
-  // Patches whose span, holes included, meets pixels of `pixels`.
-  Range Touching(Range pixels) const {
-    const int64_t reach = pixels.begin + pad_before - EffectiveSize() + 1;
-    const int64_t begin = reach <= 0 ? 0 : CeilDiv(reach, stride);
-    const int64_t end = CeilDiv(pixels.end + pad_before, stride);
-    return {std::min(begin, count), std::min(end, count)};
-  }
+  // Patches that have a tap on `pixel`.
+  Cover Over(int64_t pixel) const;
 
  private:
   static int64_t CeilDiv(int64_t a, int64_t b) {

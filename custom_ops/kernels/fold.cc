@@ -1,97 +1,151 @@
 #include "kernels/fold.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/number.h"
+#include "kernels/sum.h"
 
 namespace tf_patches {
 namespace {
 
-template <typename T>
-void AddTo(T* sums, const T* values, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) sums[i] = Add(sums[i], values[i]);
+// Bytes of patches that a tile of an image is summed from, so that patches
+// which several of its rows read are still in the cache.
+constexpr int64_t kTileBytes = 256 << 10;
+
+// Pixels of an image row that are summed alike: `repeats` runs of `pixels`
+// adjacent ones, a stride apart, each under `cover.count` patches.
+struct Band {
+  int64_t col;
+  int64_t pixels;
+  int64_t repeats;
+  Cover cover;
+};
+
+// Whether the run of pixels `a` goes on with the pixel that `cover` covers.
+bool Continues(const Band& run, const Cover& cover) {
+  if (run.cover.count != cover.count) return false;
+  return cover.count == 0 || (run.cover.index == cover.index &&
+                              run.cover.tap + run.pixels == cover.tap);
 }
 
-// Sums one image at a time, reading its patches in the order they are stored,
-// which is the order in which each pixel's values must be added.
+// Whether `run` is what `band` does one stride further on.
+bool Repeats(const Band& band, const Band& run, int64_t stride) {
+  if (band.pixels != run.pixels || band.cover.count != run.cover.count ||
+      band.col + band.repeats * stride != run.col) {
+    return false;
+  }
+  return band.cover.count == 0 ||
+         (band.cover.tap == run.cover.tap &&
+          band.cover.index + band.repeats == run.cover.index);
+}
+
+std::vector<Band> FindRuns(const Axis& axis, Range cols) {
+  std::vector<Band> runs;
+  for (int64_t col = cols.begin; col < cols.end; ++col) {
+    const Cover cover = axis.Over(col);
+    if (!runs.empty() && Continues(runs.back(), cover)) {
+      ++runs.back().pixels;
+    } else {
+      runs.push_back({col, 1, 1, cover});
+    }
+  }
+  return runs;
+}
+
+std::vector<Band> FindBands(const Axis& axis, Range cols) {
+  std::vector<Band> bands;
+  // The band that last had a run on each column, modulo the stride.
+  std::vector<int64_t> last(std::min(axis.stride, cols.size()), -1);
+  for (const Band& run : FindRuns(axis, cols)) {
+    int64_t& previous = last[(run.col - cols.begin) % axis.stride];
+    if (previous >= 0 && Repeats(bands[previous], run, axis.stride)) {
+      ++bands[previous].repeats;
+    } else {
+      previous = static_cast<int64_t>(bands.size());
+      bands.push_back(run);
+    }
+  }
+  return bands;
+}
+
 template <typename T>
 class Folder {
  public:
-  Folder(const PatchGrid& grid, const T* patches, T* images)
+  // `values` numbers of type T make up a pixel's depth.
+  Folder(const PatchGrid& grid, int64_t values, const T* patches, T* images)
       : grid_(grid),
-        patch_row_(grid.cols.patch * grid.depth),
+        pixel_(values),
+        image_row_(grid.cols.image * pixel_),
+        patch_row_(grid.cols.patch * pixel_),
         patch_(grid.rows.patch * patch_row_),
-        image_row_(grid.cols.image * grid.depth),
+        line_(grid.cols.count * patch_),
         patches_(patches),
         images_(images) {}
 
-  // Writes the rows `which` of image `batch`.
-  void FoldRows(int64_t batch, Range which) const {
-    T* const image = images_ + batch * grid_.rows.image * image_row_;
-    std::fill(image + which.begin * image_row_, image + which.end * image_row_,
-              T());
-    const Range lines = grid_.rows.Touching(which);
-    for (int64_t line = lines.begin; line < lines.end; ++line) {
-      const Range taps = grid_.rows.TapsOn(line, which);
-      if (!taps.empty()) FoldLine(batch, line, taps, image);
+  void FoldRows(Range which) const {
+    const int64_t cols = grid_.cols.image;
+    const int64_t tile = TileCols();
+    for (int64_t begin = 0; begin < cols; begin += tile) {
+      const Range tile_cols = {begin, std::min(cols, begin + tile)};
+      const std::vector<Band> bands = FindBands(grid_.cols, tile_cols);
+      for (int64_t row = which.begin; row < which.end; ++row) {
+        FoldRow(row / grid_.rows.image, row % grid_.rows.image, bands);
+      }
     }
   }
 
  private:
-  // Adds the rows `taps` of the patches in row `line` of the grid.
-  void FoldLine(int64_t batch, int64_t line, Range taps, T* image) const {
-    const int64_t first_row =
-        grid_.rows.Start(line) + taps.begin * grid_.rows.rate;
-    T* const row = image + first_row * image_row_;
-    const T* patch =
-        patches_ +
-        (batch * grid_.rows.count + line) * grid_.cols.count * patch_ +
-        taps.begin * patch_row_;
-    for (int64_t col = 0; col < grid_.cols.count; ++col, patch += patch_) {
-      FoldPatch(patch, taps.size(), grid_.cols.TapsInside(col),
-                row + grid_.cols.Start(col) * grid_.depth);
-    }
+  // Rows of patches shorter than a cache line are read again by every image row
+  // that their patches cover.
+  int64_t TileCols() const {
+    const int64_t row_bytes = patch_row_ * static_cast<int64_t>(sizeof(T));
+    if (row_bytes >= 64) return grid_.cols.image;
+    const int64_t lines = grid_.rows.EffectiveSize() / grid_.rows.stride + 1;
+    const int64_t patches =
+        kTileBytes /
+        (lines * patch_ * static_cast<int64_t>(sizeof(T)));
+    return std::max<int64_t>(64, patches) * grid_.cols.stride;
   }
 
-  void FoldPatch(const T* patch, int64_t rows, Range taps, T* image) const {
-    const int64_t step = grid_.cols.rate * grid_.depth;
-    for (int64_t row = 0; row < rows; ++row) {
-      const T* values = patch + taps.begin * grid_.depth;
-      T* sums = image + taps.begin * step;
-      if (grid_.cols.rate == 1) {
-        AddTo(sums, values, taps.size() * grid_.depth);
-      } else {
-        for (int64_t tap = taps.begin; tap < taps.end; ++tap) {
-          AddTo(sums, values, grid_.depth);
-          values += grid_.depth;
-          sums += step;
-        }
-      }
-      patch += patch_row_;
-      image += grid_.rows.rate * image_row_;
+  void FoldRow(int64_t batch, int64_t row,
+               const std::vector<Band>& bands) const {
+    const Cover lines = grid_.rows.Over(row);
+    const T* const src = patches_ +
+                         (batch * grid_.rows.count + lines.index) * line_ +
+                         lines.tap * patch_row_;
+    const Steps line_steps = {
+        lines.count, lines.index_step * line_ - lines.tap_step * patch_row_};
+    T* const dst = images_ + (batch * grid_.rows.image + row) * image_row_;
+    for (const Band& band : bands) {
+      const Cover& cover = band.cover;
+      const Steps col_steps = {
+          cover.count, cover.index_step * patch_ - cover.tap_step * pixel_};
+      SumRuns(src + cover.index * patch_ + cover.tap * pixel_, line_steps,
+              col_steps, dst + band.col * pixel_,
+              Runs{band.pixels * pixel_, band.repeats,
+                   grid_.cols.stride * pixel_, patch_});
     }
   }
 
   const PatchGrid& grid_;
+  const int64_t pixel_;
+  const int64_t image_row_;
   const int64_t patch_row_;
   const int64_t patch_;
-  const int64_t image_row_;
+  const int64_t line_;
   const T* const patches_;
   T* const images_;
 };
 
-template <typename T>
+// `kValues` numbers of type T make up one element: two for a complex number.
+template <typename T, int kValues = 1>
 void FoldPatches(const PatchGrid& grid, const void* patches, Range which,
                  void* images) {
-  const Folder<T> folder(grid, static_cast<const T*>(patches),
+  const Folder<T> folder(grid, grid.depth * kValues,
+                         static_cast<const T*>(patches),
                          static_cast<T*>(images));
-  const int64_t rows = grid.rows.image;
-  for (int64_t next = which.begin; next < which.end;) {
-    const int64_t batch = next / rows;
-    const int64_t end = std::min(which.end, (batch + 1) * rows);
-    folder.FoldRows(batch, {next - batch * rows, end - batch * rows});
-    next = end;
-  }
+  folder.FoldRows(which);
 }
 
 }  // namespace
@@ -107,9 +161,9 @@ FoldFunction FoldPatchesOf(Number number) {
     case Number::kDouble:
       return FoldPatches<double>;
     case Number::kComplexFloat:
-      return FoldPatches<Complex<float>>;
+      return FoldPatches<float, 2>;
     case Number::kComplexDouble:
-      return FoldPatches<Complex<double>>;
+      return FoldPatches<double, 2>;
     case Number::kInt8:
       return FoldPatches<uint8_t>;
     case Number::kInt16:
