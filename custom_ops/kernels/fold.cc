@@ -103,8 +103,7 @@ class Folder {
     if (row_bytes >= 64) return grid_.cols.image;
     const int64_t lines = grid_.rows.EffectiveSize() / grid_.rows.stride + 1;
     const int64_t patches =
-        kTileBytes /
-        (lines * patch_ * static_cast<int64_t>(sizeof(T)));
+        kTileBytes / (lines * patch_ * static_cast<int64_t>(sizeof(T)));
     return std::max<int64_t>(64, patches) * grid_.cols.stride;
   }
 

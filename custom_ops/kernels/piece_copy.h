@@ -1,4 +1,4 @@
-// Copies of a piece of memory whose length is the same many times over.
+// Copies of pieces of memory that all have the same length.
 #ifndef TF_PATCHES_KERNELS_PIECE_COPY_H_
 #define TF_PATCHES_KERNELS_PIECE_COPY_H_
 
