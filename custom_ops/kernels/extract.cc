@@ -5,6 +5,7 @@
 
 #include "kernels/piece_copy.h"
 #include "kernels/stream_writer.h"
+#include "kernels/transpose.h"
 
 namespace tf_patches {
 namespace {
@@ -52,20 +53,34 @@ char* CopyLine(const Copy& copy, int64_t length, Loop line, const char* src,
   return dst;
 }
 
-template <int kInner, typename Copy>
+// `kSolid` patches are one line of pieces, with no zeros above or below.
+template <int kInner, bool kSolid, typename Copy>
 void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
   dst += which.begin * pieces.patch_bytes();
   src += which.begin * pieces.patches.step;
   for (int64_t n = which.size(); n > 0; --n, src += pieces.patches.step) {
-    dst = Zero(dst, pieces.above);
-    const char* line = src;
-    for (int64_t i = pieces.outer.count; i > 0; --i) {
-      dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, line, dst);
-      line += pieces.outer.step;
+    if constexpr (kSolid) {
+      dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, src, dst);
+    } else {
+      dst = Zero(dst, pieces.above);
+      const char* line = src;
+      for (int64_t i = pieces.outer.count; i > 0; --i) {
+        dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, line, dst);
+        line += pieces.outer.step;
+      }
+      dst = Zero(dst, pieces.below);
     }
-    dst = Zero(dst, pieces.below);
   }
+}
+
+template <int kInner, typename Copy>
+void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
+                 const char* src, char* dst) {
+  if (pieces.outer.count == 1 && pieces.above == 0 && pieces.below == 0) {
+    return CopyPatches<kInner, true>(pieces, copy, which, src, dst);
+  }
+  return CopyPatches<kInner, false>(pieces, copy, which, src, dst);
 }
 
 // Without its loop, a patch of a few short pieces takes a quarter of the time.
@@ -90,20 +105,85 @@ void CopyFewPieces(const Pieces& pieces, const Copy& copy, Range which,
   }
 }
 
-// Copies all of `pieces`: wide copies for as many patches as stay within
-// `src_end` and `dst_end`, exact ones for the rest.
+// How many of `pieces.patches` can be copied `width` bytes at a time without
+// touching what lies behind either buffer.
+int64_t CountSafe(const Pieces& pieces, int64_t width, const char* src,
+                  const char* src_end, const char* dst, const char* dst_end) {
+  const int64_t readable = (src_end - src) - pieces.span() - width;
+  const int64_t writable =
+      (dst_end - dst) + pieces.below - (width - pieces.length);
+  if (readable < 0 || writable < 0) return 0;
+  return std::min({pieces.patches.count, writable / pieces.patch_bytes(),
+                   readable / pieces.patches.step + 1});
+}
+
+#ifdef __SSE2__
+// Copies pieces of one lane each, where those of neighbouring patches lie side
+// by side in the image: a square of lanes at a time, a patch's pieces down and
+// the patches across. Returns how many patches it copied, from the first on.
+template <int kLaneBytes>
+int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
+                         const char* dst_end) {
+  constexpr int64_t kLanes = 16 / kLaneBytes;
+  constexpr int64_t kFewest = 6;  // below, moving lanes one by one is faster
+  constexpr int64_t kMost = 256;
+  const int64_t lanes = pieces.patch_bytes() / kLaneBytes;
+  if (lanes < kFewest || lanes > kMost) return 0;
+  const char* lane_src[kMost + kLanes] = {};  // null for a lane of zeros
+  int64_t lane = pieces.above / kLaneBytes;
+  for (int64_t i = 0; i < pieces.outer.count; ++i) {
+    for (int64_t k = 0; k < pieces.inner.count; ++k) {
+      lane_src[lane++] = src + i * pieces.outer.step + k * pieces.inner.step;
+    }
+  }
+  // The last store of a patch may be too long by a square less one lane.
+  const int64_t writable = (dst_end - dst - 16) / pieces.patch_bytes();
+  const int64_t count =
+      std::min(pieces.patches.count, writable) / kLanes * kLanes;
+  for (int64_t n = 0; n < count; n += kLanes) {
+    // From the last lanes to the first, which mend what those before overran.
+    for (int64_t first = (lanes - 1) / kLanes * kLanes; first >= 0;
+         first -= kLanes) {
+      __m128i rows[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const char* const from = lane_src[first + i];
+        rows[i] = from == nullptr
+                      ? _mm_setzero_si128()
+                      : _mm_loadu_si128(reinterpret_cast<const __m128i*>(
+                            from + n * kLaneBytes));
+      }
+      Transpose<kLaneBytes>(rows);
+      char* to = dst + n * pieces.patch_bytes() + first * kLaneBytes;
+      for (int64_t i = 0; i < kLanes; ++i, to += pieces.patch_bytes()) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), rows[i]);
+      }
+    }
+  }
+  return count;
+}
+#endif
+
+int64_t CopyByTransposing(const Pieces& pieces, const char* src, char* dst,
+                          const char* dst_end) {
+#ifdef __SSE2__
+  if (pieces.patches.step != pieces.length) return 0;
+  if (pieces.length == 1) {
+    return TransposePatches<1>(pieces, src, dst, dst_end);
+  }
+  if (pieces.length == 2) {
+    return TransposePatches<2>(pieces, src, dst, dst_end);
+  }
+#endif
+  return 0;
+}
+
 void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
                 char* dst, const char* dst_end) {
+  const int64_t done = CopyByTransposing(pieces, src, dst, dst_end);
   WithCopyOf(pieces.length, [&](const auto& wide) {
-    const int64_t readable = (src_end - src) - pieces.span() - wide.width();
-    const int64_t writable =
-        (dst_end - dst) + pieces.below - (wide.width() - pieces.length);
-    int64_t safe =
-        std::min(pieces.patches.count,
-                 std::max<int64_t>(0, writable) / pieces.patch_bytes());
-    safe =
-        readable < 0 ? 0 : std::min(safe, readable / pieces.patches.step + 1);
-    CopyFewPieces(pieces, wide, {0, safe}, src, dst);
+    const int64_t safe = std::max(
+        done, CountSafe(pieces, wide.width(), src, src_end, dst, dst_end));
+    CopyFewPieces(pieces, wide, {done, safe}, src, dst);
     CopyPatches<0>(pieces, ExactCopy{pieces.length},
                    {safe, pieces.patches.count}, src, dst);
   });
