@@ -11,7 +11,7 @@ LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test native-test lint format wheel clean
+.PHONY: build demo test bench bench-quick native-test lint format wheel clean
 
 build: $(BIN)/.built
 
@@ -20,6 +20,12 @@ demo: build
 
 test: build
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+bench: build
+	$(BIN)/python -m benchmarks
+
+bench-quick: build
+	$(BIN)/python -m benchmarks --quick
 
 native-test: $(NATIVE)/address.passed $(NATIVE)/thread.passed
 

@@ -11,7 +11,6 @@ from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches.native import ops
 
 
-@tf.__internal__.dispatch.add_dispatch_support
 def extract_patches(
     images: Any,
     sizes: Sequence[int],
@@ -86,7 +85,6 @@ def extract_patches(
     return ops.tf_patches_extract_patches(images, sizes, strides, rates, padding, name)
 
 
-@tf.__internal__.dispatch.add_dispatch_support
 def extract_image_patches(
     images: Any,
     ksizes: Sequence[int] | None = None,
@@ -129,7 +127,6 @@ def extract_image_patches(
     return extract_patches(images, sizes, strides, rates, padding, name)
 
 
-@tf.__internal__.dispatch.add_dispatch_support
 def fold_patches(
     patches: Any,
     image_shape: Any,
@@ -195,6 +192,8 @@ def fold_patches(
 
 def _integers(values: Any, name: str) -> Any:
     """What the op takes as a list of integers, with tensors in it made plain."""
+    if isinstance(values, list) and all(type(value) is int for value in values):
+        return values  # at once: asking TensorFlow costs more than a small op
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "iu" or values.ndim != 1:
             raise TypeError(

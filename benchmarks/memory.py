@@ -1,0 +1,37 @@
+"""The peak of memory that one call adds, measured in a process of its own.
+
+`python -m benchmarks.memory DIRECTION CASE DTYPE PEER` prints it in bytes.
+"""
+
+import sys
+from pathlib import Path
+
+from benchmarks.cases import CASES
+from benchmarks.peers import DIRECTIONS
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}")
+
+
+def _added_by(call: object) -> int:
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _status("VmRSS")
+    result = call()
+    del result
+    return _status("VmHWM") - before
+
+
+def main(direction: str, case_name: str, dtype: str, peer_name: str) -> None:
+    """Warms the call up on the tiny case, so that only the call's own shows."""
+    cases = {case.name: case for case in CASES}
+    peer = next(p for p in DIRECTIONS[direction] if p.name == peer_name)
+    peer.prepare(cases["tiny 3x3"], dtype)()
+    print(_added_by(peer.prepare(cases[case_name], dtype)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

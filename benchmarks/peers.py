@@ -1,0 +1,230 @@
+"""Who is measured: each peer is a function from a case to a call to time."""
+
+import importlib.util
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+import tf_patches
+from benchmarks.cases import Case, make_images
+
+Call = Callable[[], object]
+
+
+class UnfitError(Exception):
+    """A peer cannot do a case; the message says why."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`prepare` gets a case and a dtype and returns what is to be timed."""
+
+    name: str
+    prepare: Callable[[Case, str], Call]
+    needs: str = "tensorflow"
+
+    @property
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.needs) is not None
+
+
+US = "tf_patches"
+BUILTIN = "tensorflow"
+COPY = "copy"
+
+# A convolution with a one-hot filter needs this filter.
+_MOST_FILTER_BYTES = 1 << 30
+
+
+def _patches(case: Case, dtype: str) -> tf.Tensor:
+    return tf_patches.extract_patches(make_images(case, dtype), **case.grid)
+
+
+def _ours(case: Case, dtype: str) -> Call:
+    images, grid = tf.constant(make_images(case, dtype)), case.grid
+    return lambda: tf_patches.extract_patches(images, **grid)
+
+
+def _builtin(case: Case, dtype: str) -> Call:
+    images, grid = tf.constant(make_images(case, dtype)), case.grid
+    return lambda: tf.image.extract_patches(images, **grid)
+
+
+def _copy(case: Case, dtype: str) -> Call:
+    patches = _patches(case, dtype)
+    return lambda: tf.raw_ops.DeepCopy(x=patches)
+
+
+def _refuse_large_filters(case: Case, dtype: str) -> None:
+    if dtype not in ("float32", "float16", "float64"):
+        raise UnfitError(f"a convolution: no {dtype}")
+    depthwise = math.prod(case.size) * case.patch_values * 4
+    needed = depthwise * case.images[3]
+    if needed > _MOST_FILTER_BYTES:
+        raise UnfitError(f"its filter needs {needed / 2**30:.0f} GiB")
+
+
+def _xla(case: Case, dtype: str) -> Call:
+    _refuse_large_filters(case, dtype)
+    images, grid = tf.constant(make_images(case, dtype)), case.grid
+    compiled = tf.function(
+        lambda x: tf.image.extract_patches(x, **grid), jit_compile=True
+    )
+    return lambda: compiled(images)
+
+
+def _keras(case: Case, dtype: str) -> Call:
+    import keras
+
+    _refuse_large_filters(case, dtype)
+    images = tf.constant(make_images(case, dtype))
+    return lambda: keras.ops.image.extract_patches(
+        images,
+        size=case.size,
+        strides=case.stride,
+        dilation_rate=case.rate,
+        padding=case.padding.lower(),
+    )
+
+
+def _torch_images(case: Case, dtype: str) -> object:
+    import torch
+
+    if dtype not in ("float32", "float16", "float64"):
+        raise UnfitError(f"no {dtype}")
+    if case.padding == "SAME" and any(size % 2 == 0 for size in case.size):
+        raise UnfitError("no uneven padding")
+    channels_first = np.ascontiguousarray(
+        make_images(case, dtype).transpose(0, 3, 1, 2)
+    )
+    return torch.from_numpy(channels_first)
+
+
+def _torch_grid(case: Case) -> dict[str, object]:
+    spans = [(size - 1) * case.rate for size in case.size]
+    same = case.padding == "SAME"
+    return {
+        "kernel_size": case.size,
+        "stride": case.stride,
+        "dilation": case.rate,
+        "padding": [span // 2 if same else 0 for span in spans],
+    }
+
+
+def _torch_unfold(case: Case, dtype: str) -> Call:
+    from torch.nn.functional import unfold
+
+    images, grid = _torch_images(case, dtype), _torch_grid(case)
+    return lambda: unfold(images, **grid)
+
+
+def _numpy(case: Case, dtype: str) -> Call:
+    if case.padding == "SAME":
+        span = [(size - 1) * case.rate for size in case.size]
+        widths = [(0, 0), *((s // 2, s - s // 2) for s in span), (0, 0)]
+    else:
+        widths = [(0, 0)] * 4
+    images = make_images(case, dtype)
+    window = [(size - 1) * case.rate + 1 for size in case.size]
+    rows, cols = case.stride
+
+    def call() -> np.ndarray:
+        padded = np.pad(images, widths) if case.padding == "SAME" else images
+        view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=(1, 2))
+        taps = view[:, ::rows, ::cols, :, :: case.rate, :: case.rate]
+        return np.ascontiguousarray(taps.transpose(0, 1, 2, 4, 5, 3))
+
+    return call
+
+
+def _jax(case: Case, dtype: str) -> Call:
+    import jax
+
+    _refuse_large_filters(case, dtype)
+    if dtype == "float64":
+        raise UnfitError("float64 is off by default")
+    images = jax.numpy.asarray(make_images(case, dtype))
+    compiled = jax.jit(
+        lambda x: jax.lax.conv_general_dilated_patches(
+            x,
+            case.size,
+            case.stride,
+            case.padding,
+            rhs_dilation=(case.rate, case.rate),
+            dimension_numbers=("NHWC", "OIHW", "NHWC"),
+        )
+    )
+    return lambda: compiled(images).block_until_ready()
+
+
+def _reshape(case: Case, dtype: str) -> Call:
+    batch, rows, cols, depth = case.images
+    (size_rows, size_cols), divides = case.size, case.rate == 1
+    if case.stride != case.size or rows % size_rows or cols % size_cols or not divides:
+        raise UnfitError("only where stride equals size")
+    images = tf.constant(make_images(case, dtype))
+    split = [batch, rows // size_rows, size_rows, cols // size_cols, size_cols, depth]
+
+    def call() -> tf.Tensor:
+        tiles = tf.transpose(tf.reshape(images, split), [0, 1, 3, 2, 4, 5])
+        return tf.reshape(tiles, [batch, split[1], split[3], case.patch_values])
+
+    return call
+
+
+FORWARD = [
+    Peer(US, _ours),
+    Peer(BUILTIN, _builtin),
+    Peer(COPY, _copy),
+    Peer("tensorflow XLA", _xla),
+    Peer("keras.ops", _keras, needs="keras"),
+    Peer("torch unfold", _torch_unfold, needs="torch"),
+    Peer("numpy", _numpy),
+    Peer("jax", _jax, needs="jax"),
+    Peer("reshape-transpose", _reshape),
+]
+
+
+def _gradient(extract: Callable[..., tf.Tensor]) -> Callable[[Case, str], Call]:
+    def prepare(case: Case, dtype: str) -> Call:
+        if dtype == "uint8":
+            raise UnfitError("integers have no gradient")
+        images, incoming = tf.constant(make_images(case, dtype)), _patches(case, dtype)
+
+        @tf.function
+        def backward(images: tf.Tensor, incoming: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                patches = extract(images, **case.grid)
+            return tape.gradient(patches, images, output_gradients=incoming)
+
+        return lambda: backward(images, incoming)
+
+    return prepare
+
+
+def _copy_gradient(case: Case, dtype: str) -> Call:
+    if dtype == "uint8":
+        raise UnfitError("integers have no gradient")
+    return _copy(case, dtype)
+
+
+def _torch_fold(case: Case, dtype: str) -> Call:
+    from torch.nn.functional import fold, unfold
+
+    images, grid = _torch_images(case, dtype), _torch_grid(case)
+    incoming = unfold(images, **grid)
+    return lambda: fold(incoming, case.images[1:3], **grid)
+
+
+BACKWARD = [
+    Peer(US, _gradient(tf_patches.extract_patches)),
+    Peer(BUILTIN, _gradient(tf.image.extract_patches)),
+    Peer(COPY, _copy_gradient),
+    Peer("torch fold", _torch_fold, needs="torch"),
+]
+
+DIRECTIONS = {"forward": FORWARD, "backward": BACKWARD}
