@@ -8,6 +8,7 @@
 #include "geometry/patch_spec.h"
 #include "kernels/extract.h"
 #include "kernels/fold.h"
+#include "kernels/share.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
@@ -22,20 +23,16 @@ using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 
-// Fewer bytes than this are moved sooner by one thread than another is woken.
-constexpr int64_t kBytesPerShare = 256 << 10;
-
 // Runs `work` on ranges that make up [0, units), on TensorFlow's threads.
 void ShareOut(OpKernelContext* context, int64_t units, int64_t bytes,
               const std::function<void(Range)>& work) {
-  const int64_t bytes_per_unit = std::max<int64_t>(1, bytes / units);
-  const int64_t block = std::max<int64_t>(1, kBytesPerShare / bytes_per_unit);
-  if (block >= units) return work({0, units});
-  context->device()
-      ->tensorflow_cpu_worker_threads()
-      ->workers->TransformRangeConcurrently(
-          block, units,
-          [&work](int64_t begin, int64_t end) { work({begin, end}); });
+  auto* const threads =
+      context->device()->tensorflow_cpu_worker_threads()->workers;
+  const int64_t share = UnitsPerShare(units, bytes, threads->NumThreads());
+  if (share >= units) return work({0, units});
+  threads->TransformRangeConcurrently(
+      share, units,
+      [&work](int64_t begin, int64_t end) { work({begin, end}); });
 }
 
 absl::Status CheckRank4(const char* name, const Tensor& tensor) {
