@@ -5,6 +5,7 @@
 
 #include "kernels/number.h"
 #include "kernels/sum.h"
+#include "kernels/sum16.h"
 
 namespace tf_patches {
 namespace {

@@ -74,10 +74,22 @@ void SumNarrow(const T* src, Steps outer, Steps inner, T* dst,
   }
 }
 
+// Sums of one value each, where patches do not overlap. From +0 on, as all
+// sums: -0 becomes +0.
+template <typename T>
+void SumSingles(const T* src, T* dst, const Runs& runs) {
+  for (int64_t n = runs.repeats; n > 0; --n) {
+    for (int64_t at = 0; at < runs.length; ++at) dst[at] = Add(T(), src[at]);
+    src += runs.src_step;
+    dst += runs.dst_step;
+  }
+}
+
 // Element e of run n of `dst` becomes the sum, in this order, over o and i of
 // src[e + n * src_step + o * outer.step + i * inner.step].
 template <typename T>
 void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
+  if (outer.count == 1 && inner.count == 1) return SumSingles(src, dst, runs);
   if (runs.length >= 16) return SumWide<T, 16>(src, outer, inner, dst, runs);
   if (runs.length >= 4) return SumWide<T, 4>(src, outer, inner, dst, runs);
   switch (inner.count) {

@@ -1,0 +1,18 @@
+// The sums of kernels/sum.h for numbers of 16 bits, which take conversions at
+// every addition: eight at a time where the processor can.
+#ifndef TF_PATCHES_KERNELS_SUM16_H_
+#define TF_PATCHES_KERNELS_SUM16_H_
+
+#include "kernels/number.h"
+#include "kernels/sum.h"
+
+namespace tf_patches {
+
+void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
+             const Runs& runs);
+void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
+             const Runs& runs);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_KERNELS_SUM16_H_
