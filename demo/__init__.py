@@ -1,0 +1,1 @@
+"""`make demo`: the recipes on real pictures, beside TensorFlow's own op."""

@@ -1,0 +1,244 @@
+"""The pictures that the demo draws: figures of square panels side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+INK, SOFT_INK = "#1f2328", "#656d76"
+SCORE_COLOURS = colormaps["inferno"]
+PANEL, GAP, MARGIN, HEADING, BAR = 3.8, 0.25, 0.15, 0.62, 0.85  # inches
+CHOSEN_ACROSS = 4
+
+
+@dataclass(frozen=True)
+class ScoredSlide:
+    """A square slide with the score of each of its patches.
+
+    Attributes:
+      picture: The slide to look at, of any resolution.
+      pixels: The rows, and cols, of the slide that was scored.
+      size: The rows, and cols, of a patch.
+      stride: The pixels from one patch to the next.
+      scores: From 0 to 1, `[rows, cols]`, of the patches with padding SAME.
+    """
+
+    picture: np.ndarray
+    pixels: int
+    size: int
+    stride: int
+    scores: np.ndarray
+
+    @property
+    def extent(self) -> tuple[int, int, int, int]:
+        """Where to draw it: left, right, bottom, top."""
+        return 0, self.pixels, self.pixels, 0
+
+    def corner(self, index: int) -> int:
+        """The first row, or col, of a patch."""
+        covered = (len(self.scores) - 1) * self.stride + self.size
+        return index * self.stride - (covered - self.pixels) // 2
+
+
+def patches_figure(picture: np.ndarray, patches: np.ndarray) -> Figure:
+    """A picture with a grid on it, and beside it the patches that the grid cuts."""
+    rows, cols, size = patches.shape[:3]
+    figure, (left, right) = _panels(2)
+    _show(left, picture, "A picture", f"{_by(*picture.shape[:2])} pixels")
+    _draw_grid(left, size, rows, cols)
+    _show(
+        right,
+        _contact_sheet(patches, gap=size // 8),
+        "Its patches",
+        f"{_by(rows, cols)} of {_by(size, size)} pixels",
+    )
+    return figure
+
+
+def tiles_figure(
+    picture: np.ndarray, tiles: np.ndarray, margin: int, put_back: np.ndarray
+) -> Figure:
+    """A picture, its tiles, and the picture that they make when put back."""
+    rows, cols, size = tiles.shape[:3]
+    own = size - 2 * margin
+    figure, (left, middle, right) = _panels(3)
+    _show(
+        left, picture, "A picture", f"{_by(*picture.shape[:2])} pixels; one tile marked"
+    )
+    _draw_grid(left, own, rows, cols)
+    corner = cols // 2 * own - margin, rows // 2 * own - margin
+    _draw_frame(left, corner, size, color="white", linewidth=2)
+    _show(
+        middle,
+        _contact_sheet(tiles, gap=size // 10),
+        "Its tiles, which overlap",
+        f"{_by(rows, cols)} of {_by(size, size)}; beyond the border, reflected",
+    )
+    _show(right, put_back, "Put back together", f"{_by(*put_back.shape[:2])} pixels")
+    return figure
+
+
+def slide_figure(
+    slide: ScoredSlide, places: Sequence[tuple[int, int]], patches: np.ndarray
+) -> Figure:
+    """A slide, some of its patches, and its heat map.
+
+    Args:
+      slide: The slide.
+      places: The row and col of those patches.
+      patches: The patches, `[count, size, size, depth]`.
+    """
+    figure, (left, middle, right) = _panels(3, with_bar=True)
+    _show_slide(left, slide)
+    gap = slide.size // 6
+    grid = patches.reshape(CHOSEN_ACROSS, CHOSEN_ACROSS, *patches.shape[1:])
+    _show(
+        middle,
+        _contact_sheet(grid, gap),
+        "Some of its patches",
+        "framed in the colour of their scores",
+    )
+    for i, (row, col) in enumerate(places):
+        colour = SCORE_COLOURS(slide.scores[row, col])
+        corner = slide.corner(col), slide.corner(row)
+        _draw_frame(left, corner, slide.size, color="white", linewidth=2.6)
+        _draw_frame(left, corner, slide.size, color=colour, linewidth=1.4)
+        down, across = divmod(i, CHOSEN_ACROSS)
+        corner = across * (slide.size + gap), down * (slide.size + gap)
+        _draw_frame(middle, corner, slide.size, color=colour, linewidth=2.2)
+    _show_heat_map(right, slide)
+    return figure
+
+
+def places_to_show(scores: np.ndarray) -> list[tuple[int, int]]:
+    """The row and col of patches from low score to high, apart from each other."""
+    rows, cols = np.indices(scores.shape)
+    # Those at the border have black beyond it.
+    free = np.zeros(scores.shape, bool)
+    free[1:-1, 1:-1] = True
+    places = []
+    for target in np.linspace(scores.min(), scores.max(), CHOSEN_ACROSS**2):
+        distance = np.where(free, np.abs(scores - target), np.inf)
+        row, col = np.unravel_index(distance.argmin(), scores.shape)
+        places.append((int(row), int(col)))
+        free &= (np.abs(rows - row) > 2) | (np.abs(cols - col) > 2)
+    return places
+
+
+def save(figure: Figure, path: Path, dots_per_inch: int = 160) -> Path:
+    """Writes a figure as PNG."""
+    figure.savefig(path, dpi=dots_per_inch)
+    return path
+
+
+def save_small(figure: Figure, path: Path) -> Path:
+    """Writes a figure as a PNG of 256 colours, which a web page loads quickly."""
+    save(figure, path, dots_per_inch=108)
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
+    return path
+
+
+def _panels(count: int, with_bar: bool = False) -> tuple[Figure, list[Axes]]:
+    width = 2 * MARGIN + count * PANEL + (count - 1) * GAP + with_bar * BAR
+    height = HEADING + PANEL + MARGIN
+    figure = Figure(figsize=(width, height))
+    lefts = [(MARGIN + i * (PANEL + GAP)) / width for i in range(count)]
+    size = PANEL / width, PANEL / height
+    return figure, [figure.add_axes((left, MARGIN / height, *size)) for left in lefts]
+
+
+def _show(axes: Axes, picture: np.ndarray, title: str, note: str, **how: Any) -> None:
+    """Shows a picture under a title and a note."""
+    axes.imshow(picture, **how)
+    axes.set_axis_off()
+    lines = (title, 22, 13, INK), (note, 7, 10, SOFT_INK)
+    for text, points_above, fontsize, color in lines:
+        axes.annotate(
+            text,
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(0, points_above),
+            textcoords="offset points",
+            fontsize=fontsize,
+            color=color,
+        )
+
+
+def _show_slide(axes: Axes, slide: ScoredSlide) -> None:
+    _show(
+        axes,
+        slide.picture,
+        "A slide",
+        f"{_by(slide.pixels, slide.pixels)} pixels; {_by(slide.size, slide.size)} "
+        f"patches every {slide.stride}",
+        extent=slide.extent,
+    )
+    _draw_grid(axes, slide.stride, *slide.scores.shape, linewidth=0.3, alpha=0.5)
+
+
+def _show_heat_map(axes: Axes, slide: ScoredSlide) -> None:
+    _show(
+        axes,
+        slide.picture.mean(-1),
+        f"Its heat map, {_by(*slide.scores.shape)}",
+        "scores of a small CNN, trained on the lower half",
+        extent=slide.extent,
+        cmap="gray",
+    )
+    axes.imshow(
+        slide.scores,
+        cmap=SCORE_COLOURS,
+        vmin=0,
+        vmax=1,
+        alpha=0.65,
+        extent=slide.extent,
+    )
+    box, width = axes.get_position(), axes.figure.get_figwidth()
+    bar_axes = axes.figure.add_axes(
+        (box.x1 + 0.14 / width, box.y0, 0.13 / width, box.height)
+    )
+    bar = axes.figure.colorbar(ScalarMappable(cmap=SCORE_COLOURS), cax=bar_axes)
+    bar.set_label("stained part of a patch", color=SOFT_INK, fontsize=10)
+    bar.outline.set_visible(False)
+    bar_axes.tick_params(length=0, labelsize=9, labelcolor=SOFT_INK)
+
+
+def _draw_grid(
+    axes: Axes,
+    stride: int,
+    rows: int,
+    cols: int,
+    linewidth: float = 0.8,
+    alpha: float = 0.9,
+) -> None:
+    lines = {"color": "white", "linewidth": linewidth, "alpha": alpha}
+    for row in range(1, rows):
+        axes.axhline(row * stride, **lines)
+    for col in range(1, cols):
+        axes.axvline(col * stride, **lines)
+
+
+def _draw_frame(axes: Axes, corner: tuple[int, int], size: int, **line: Any) -> None:
+    axes.add_patch(Rectangle(corner, size, size, fill=False, clip_on=False, **line))
+
+
+def _contact_sheet(pictures: np.ndarray, gap: int) -> np.ndarray:
+    """Lays `[rows, cols, size, size, depth]` pictures out on white, a gap apart."""
+    gaps = [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)]
+    apart = np.pad(pictures, gaps, constant_values=255)
+    rows, cols, height, width, depth = apart.shape
+    sheet = apart.swapaxes(1, 2).reshape(rows * height, cols * width, depth)
+    return sheet[:-gap, :-gap]
+
+
+def _by(*lengths: int) -> str:
+    return " \N{MULTIPLICATION SIGN} ".join(map(str, lengths))
