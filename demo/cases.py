@@ -144,7 +144,7 @@ def slide_in_bands(picture: tf.Tensor, model: keras.Model) -> Case:
             yield recipes.score_patches(model, patches)
 
     return Case(
-        title=f"A large slide, one of {len(bands)} bands",
+        title=f"It enlarged: one of {len(bands)} bands",
         input=bands[0],
         results=results,
         timed=lambda library: square_patches(

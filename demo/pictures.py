@@ -177,9 +177,8 @@ def _show_slide(axes: Axes, slide: ScoredSlide) -> None:
     _show(
         axes,
         slide.picture,
-        "A slide",
-        f"{_by(slide.pixels, slide.pixels)} pixels; {_by(slide.size, slide.size)} "
-        f"patches every {slide.stride}",
+        f"A slide, enlarged to {_by(slide.pixels, slide.pixels)}",
+        f"{_by(slide.size, slide.size)} patches, one every {slide.stride} pixels",
         extent=slide.extent,
     )
     _draw_grid(axes, slide.stride, *slide.scores.shape, linewidth=0.3, alpha=0.5)
