@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "geometry/patch_grid.h"
 #include "kernels/number.h"
 
 namespace tf_patches {
@@ -23,54 +24,47 @@ struct Runs {
   int64_t src_step;
 };
 
-// kLanes sums side by side. The arrays are of constant size, so that compilers
-// keep them in registers.
-template <typename T, int kLanes>
-void SumLanes(const T* src, Steps outer, Steps inner, T* dst) {
-  T sums[kLanes] = {};
-  for (int64_t o = 0; o < outer.count; ++o, src += outer.step) {
+// Makes kAcross times kLanes sums at once, because each addition waits for the
+// one before it: adjacent lanes of kAcross runs. Reads kLanes values and writes
+// the sums of kStored. The arrays are of constant size, so that compilers keep
+// them in registers.
+template <typename T, int kAcross, int kLanes, int kStored = kLanes>
+void SumBlock(const T* src, Steps outer, Steps inner, T* dst,
+              const Runs& runs) {
+  T sums[kAcross][kLanes] = {};
+  for (int64_t o = outer.count; o > 0; --o, src += outer.step) {
     const T* values = src;
-    for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        sums[lane] = Add(sums[lane], values[lane]);
-      }
-    }
-  }
-  std::copy_n(sums, kLanes, dst);
-}
-
-// The lanes of the last step overlap those before it: sums are made from `src`
-// alone, so making one twice does no harm.
-template <typename T, int kLanes>
-void SumWide(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
-  for (int64_t n = runs.repeats; n > 0; --n) {
-    for (int64_t at = 0; at < runs.length; at += kLanes) {
-      const int64_t start = std::min(at, runs.length - kLanes);
-      SumLanes<T, kLanes>(src + start, outer, inner, dst + start);
-    }
-    src += runs.src_step;
-    dst += runs.dst_step;
-  }
-}
-
-// kInner, where not zero, is inner.count.
-template <typename T, int kInner>
-void SumNarrow(const T* src, Steps outer, Steps inner, T* dst,
-               const Runs& runs) {
-  const int64_t count = kInner > 0 ? kInner : inner.count;
-  for (int64_t n = runs.repeats; n > 0; --n) {
-    for (int64_t at = 0; at < runs.length; ++at) {
-      T sum = {};
-      const T* line = src + at;
-      for (int64_t o = outer.count; o > 0; --o, line += outer.step) {
-        for (int64_t i = 0; i < count; ++i) {
-          sum = Add(sum, line[i * inner.step]);
+    for (int64_t i = inner.count; i > 0; --i, values += inner.step) {
+      for (int run = 0; run < kAcross; ++run) {
+        for (int lane = 0; lane < kLanes; ++lane) {
+          sums[run][lane] =
+              Add(sums[run][lane], values[run * runs.src_step + lane]);
         }
       }
-      dst[at] = sum;
     }
-    src += runs.src_step;
-    dst += runs.dst_step;
+  }
+  for (int run = 0; run < kAcross; ++run) {
+    std::copy_n(sums[run], kStored, dst + run * runs.dst_step);
+  }
+}
+
+// Makes the sums of the runs `which`. A run's last block overlaps the one
+// before it: sums are made from `src` alone, so making one twice does no harm.
+template <typename T, int kAcross, int kLanes, int kStored = kLanes>
+void SumBlocks(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs,
+               Range which) {
+  int64_t n = which.begin;
+  for (; n + kAcross <= which.end; n += kAcross) {
+    for (int64_t at = 0; at < runs.length; at += kStored) {
+      const int64_t start = std::min(at, runs.length - kStored);
+      SumBlock<T, kAcross, kLanes, kStored>(
+          src + n * runs.src_step + start, outer, inner,
+          dst + n * runs.dst_step + start, runs);
+    }
+  }
+  if constexpr (kAcross > 1) {
+    SumBlocks<T, 1, kLanes, kStored>(src, outer, inner, dst, runs,
+                                     {n, which.end});
   }
 }
 
@@ -89,23 +83,23 @@ void SumSingles(const T* src, T* dst, const Runs& runs) {
 // src[e + n * src_step + o * outer.step + i * inner.step].
 template <typename T>
 void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
+  const Range all = {0, runs.repeats};
   if (outer.count == 1 && inner.count == 1) return SumSingles(src, dst, runs);
-  if (runs.length >= 16) return SumWide<T, 16>(src, outer, inner, dst, runs);
-  if (runs.length >= 4) return SumWide<T, 4>(src, outer, inner, dst, runs);
-  switch (inner.count) {
-    case 1:
-      return SumNarrow<T, 1>(src, outer, inner, dst, runs);
-    case 2:
-      return SumNarrow<T, 2>(src, outer, inner, dst, runs);
-    case 3:
-      return SumNarrow<T, 3>(src, outer, inner, dst, runs);
-    case 4:
-      return SumNarrow<T, 4>(src, outer, inner, dst, runs);
-    case 5:
-      return SumNarrow<T, 5>(src, outer, inner, dst, runs);
-    default:
-      return SumNarrow<T, 0>(src, outer, inner, dst, runs);
+  if (runs.length >= 16) {
+    return SumBlocks<T, 1, 16>(src, outer, inner, dst, runs, all);
   }
+  if (runs.length >= 4) {
+    return SumBlocks<T, 4, 4>(src, outer, inner, dst, runs, all);
+  }
+  if (runs.length == 3) {
+    // A pixel's red, green and blue take four lanes, of which the last belongs
+    // to what follows: all but the last run are followed by another.
+    const Range followed = {0, runs.repeats - 1};
+    SumBlocks<T, 4, 4, 3>(src, outer, inner, dst, runs, followed);
+    return SumBlocks<T, 1, 1>(src, outer, inner, dst, runs,
+                              {followed.end, all.end});
+  }
+  SumBlocks<T, 4, 1>(src, outer, inner, dst, runs, all);
 }
 
 }  // namespace tf_patches
