@@ -113,8 +113,6 @@ Values AnyValues(Random& random, const PatchGrid& grid) {
   return random.Of({Values::kMixed, Values::kSpecial});
 }
 
-using CheckTrial = void(Check& check, Random& random, const Trial& trial);
-
 struct Type {
   const char* name;
   Number number;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "geometry/patch_grid.h"
@@ -67,15 +68,30 @@ void CheckTaps(Check& check, const Axis& axis, int64_t index, Range pixels) {
              want);
 }
 
-void CheckTouching(Check& check, const Axis& axis, Range pixels) {
-  const Range got = axis.Touching(pixels);
-  const Range want = Members(axis.count, [&](int64_t index) {
+// Patch and tap, of all patches with a tap on `pixel`, first to last.
+using Covering = std::vector<std::pair<int64_t, int64_t>>;
+
+Covering FindCovering(const Axis& axis, int64_t pixel) {
+  Covering covering;
+  for (int64_t index = 0; index < axis.count; ++index) {
     const int64_t start = index * axis.stride - axis.pad_before;
-    const int64_t last = start + (axis.patch - 1) * axis.rate;
-    return start < pixels.end && last >= pixels.begin;
-  });
-  check.That(Same(got, want), "patches touching ", pixels, " of ", axis,
-             ": got ", got, ", want ", want);
+    for (int64_t tap = 0; tap < axis.patch; ++tap) {
+      if (start + tap * axis.rate == pixel) covering.push_back({index, tap});
+    }
+  }
+  return covering;
+}
+
+void CheckOver(Check& check, const Axis& axis, int64_t pixel) {
+  const Cover cover = axis.Over(pixel);
+  Covering got;
+  for (int64_t n = 0; n < cover.count; ++n) {
+    got.push_back(
+        {cover.index + n * cover.index_step, cover.tap - n * cover.tap_step});
+  }
+  check.That(got == FindCovering(axis, pixel), "patches over pixel ", pixel,
+             " of ", axis, ": got ", cover.count, " from patch ", cover.index,
+             ", tap ", cover.tap);
 }
 
 void CheckInside(Check& check, const Axis& axis) {
@@ -126,8 +142,8 @@ void ForEachSmallAxis(const Visit& visit) {
 
 void CheckAllPixels(Check& check, const Axis& axis) {
   for (int64_t begin = 0; begin < axis.image; ++begin) {
+    CheckOver(check, axis, begin);
     for (int64_t end = begin + 1; end <= axis.image; ++end) {
-      CheckTouching(check, axis, {begin, end});
       for (int64_t index = 0; index < axis.count; ++index) {
         CheckTaps(check, axis, index, {begin, end});
       }
@@ -140,7 +156,7 @@ void CheckSomePixels(Check& check, const Axis& axis, Random& random) {
   for (int i = 0; i < 10; ++i) {
     const int64_t begin = random.Between(0, axis.image - 1);
     const Range pixels = {begin, random.Between(begin + 1, axis.image)};
-    CheckTouching(check, axis, pixels);
+    CheckOver(check, axis, begin);
     CheckTaps(check, axis, random.Between(0, axis.count - 1), pixels);
   }
 }
@@ -189,6 +205,14 @@ bool IsAddressable(const Request& request, Wide rows, Wide cols) {
          Product(std::array<Wide, 4>{images[0], rows, cols, patch}) <= most;
 }
 
+// Whether `shape` holds nothing, but too much up to its first zero: TensorFlow
+// has no such shape, and the geometry may refuse it or not.
+bool IsOutOfReach(const std::array<int64_t, 4>& shape) {
+  const auto zero = std::find(shape.begin(), shape.end(), 0);
+  return zero != shape.end() &&
+         Product(std::vector<int64_t>(shape.begin(), zero)) > kMax64 / 16;
+}
+
 bool MostlySmallDims(Random& random, std::array<int64_t, 4>* dims) {
   for (int64_t& dim : *dims) {
     dim = random.OneIn(2)
@@ -215,30 +239,46 @@ std::vector<int32_t> Attribute(int64_t rows, int64_t cols) {
   return {1, static_cast<int32_t>(rows), static_cast<int32_t>(cols), 1};
 }
 
+// Whether `taps` are those of patch `index` that lie on `pixels`.
+bool AreTapsOn(const Axis& axis, int64_t index, Range pixels, Range taps) {
+  const auto pixel = [&](Wide tap) {
+    return Wide{index} * axis.stride - axis.pad_before + tap * axis.rate;
+  };
+  const auto parts = [&](int64_t tap, int64_t border) {
+    return (tap == 0 || pixel(tap - 1) < border) &&
+           (tap == axis.patch || pixel(tap) >= border);
+  };
+  return 0 <= taps.begin && taps.begin <= taps.end && taps.end <= axis.patch &&
+         parts(taps.begin, pixels.begin) && parts(taps.end, pixels.end);
+}
+
+// Whether `cover` begins with a patch and a tap on `pixel`.
+bool BeginsOn(const Axis& axis, int64_t pixel, const Cover& cover) {
+  if (cover.count == 0) return true;
+  return 0 <= cover.index && cover.index < axis.count && 0 <= cover.tap &&
+         cover.tap < axis.patch && cover.count <= axis.count &&
+         Wide{cover.index} * axis.stride - axis.pad_before +
+                 Wide{cover.tap} * axis.rate ==
+             pixel;
+}
+
 // Asks a valid axis, of an image that is not empty, all that kernels ask.
 void CheckLargeAxis(Check& check, const Axis& axis) {
-  const Range all = {0, axis.image};
-  const Range touching = axis.Touching(all);
   const Range inside = axis.Inside();
-  check.That(Same(touching, {0, axis.count}), "every patch of ", axis,
-             " touches the image, but ", touching);
   check.That(0 <= inside.begin && inside.begin <= inside.end &&
                  inside.end <= axis.count,
              "patches inside ", axis, ": ", inside);
-  for (const Range pixels : {all, {axis.image - 1, axis.image}}) {
+  for (const int64_t pixel : {int64_t{0}, axis.image / 2, axis.image - 1}) {
+    if (axis.patch < 100000) {  // else its search would take long
+      check.That(BeginsOn(axis, pixel, axis.Over(pixel)), "patches over pixel ",
+                 pixel, " of ", axis);
+    }
+    const Range pixels = {pixel, axis.image};
     for (const int64_t index : {int64_t{0}, axis.count / 2, axis.count - 1}) {
       if (index < 0 || index >= axis.count) continue;
       const Range taps = axis.TapsOn(index, pixels);
-      const auto pixel = [&](Wide tap) {
-        return Wide{index} * axis.stride - axis.pad_before + tap * axis.rate;
-      };
-      check.That(
-          0 <= taps.begin && taps.begin <= taps.end && taps.end <= axis.patch &&
-              (taps.begin == 0 || pixel(taps.begin - 1) < pixels.begin) &&
-              (taps.begin == axis.patch || pixel(taps.begin) >= pixels.begin) &&
-              (taps.end == taps.begin || pixel(taps.end - 1) < pixels.end) &&
-              (taps.end == axis.patch || pixel(taps.end) >= pixels.end),
-          "taps of patch ", index, " on ", pixels, " of ", axis, ": ", taps);
+      check.That(AreTapsOn(axis, index, pixels, taps), "taps of patch ", index,
+                 " on ", pixels, " of ", axis, ": ", taps);
     }
   }
 }
@@ -378,6 +418,7 @@ void TestHostileGrids(Check& check) {
       continue;
     }
     const bool positive = MostlySmallDims(random, &request.images);
+    if (positive && IsOutOfReach(request.images)) continue;
     const auto [batch, height, width, depth] = request.images;
     const WideAxis rows = MakeWideAxis(height, down, padding);
     const WideAxis cols = MakeWideAxis(width, across, padding);

@@ -1,6 +1,7 @@
 // Runs every test of custom_ops/geometry and custom_ops/kernels.
 // Usage: PROGRAM [--cases N] [--only TEXT], for sweeps of N random cases, for
 // the tests with TEXT in their names.
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <string>

@@ -9,7 +9,7 @@ namespace tf_patches {
 namespace {
 
 // Few values, so that a naive loop over them is quick; many now and then.
-int64_t Limit(Random& random) { return random.OneIn(40) ? 1 << 16 : 1 << 12; }
+int64_t Limit(Random& random) { return random.OneIn(10) ? 1 << 16 : 1 << 12; }
 
 int64_t PatchValues(const Request& request) {
   const auto& [rows, cols, padding] = request.spec;
@@ -34,18 +34,23 @@ int64_t AnyDepth(Random& random) {
       {1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 16, 33, random.Between(1, 33)});
 }
 
-// Overlapping, side by side or apart.
+// Overlapping, side by side, apart, or out of the image at once.
 int64_t AnyStride(Random& random, int64_t size) {
+  if (random.OneIn(40)) return kInt32Max;
   return random.Of<int64_t>(
       {1, 1, random.Between(1, size), size, size, size + random.Between(1, 5)});
+}
+
+int64_t AnyRate(Random& random, int64_t size) {
+  if (random.OneIn(20)) return size == 1 ? kInt32Max : kInt32Max / size;
+  return random.Of<int64_t>({1, 1, 1, 2, 3, random.Between(1, 7)});
 }
 
 AxisSpec AnyAxis(Random& random, int64_t image) {
   const int64_t size =
       random.Of<int64_t>({1, random.Between(1, 5), random.Between(1, 5),
                           random.Between(1, 17), image});
-  const int64_t rate =
-      random.Of<int64_t>({1, 1, 1, 2, 3, random.Between(1, 7)});
+  const int64_t rate = AnyRate(random, size);
   return {size, AnyStride(random, (size - 1) * rate + 1), rate};
 }
 
@@ -82,7 +87,7 @@ Request TiledRequest(Random& random) {
 Request LineRequest(Random& random) {
   const int64_t size = random.Between(1, 70);
   const int64_t stride = AnyStride(random, size);
-  const int64_t along = size + stride * random.Between(0, 9);
+  const int64_t along = size + std::min(stride, size) * random.Between(0, 9);
   const int64_t other = random.Between(1, 4);
   const int64_t depth = AnyDepth(random);
   const Padding padding = AnyPadding(random);
@@ -93,11 +98,22 @@ Request LineRequest(Random& random) {
   return {{1, other, along, depth}, {point, line, padding}};
 }
 
+// Patches of hundreds of pixels, many in a row of the grid.
+Request LargePatchRequest(Random& random) {
+  const AxisSpec rows = {random.Between(1, 25), random.Between(1, 3), 1};
+  const AxisSpec cols = {random.Between(1, 25), random.Between(1, 3),
+                         random.Between(1, 2)};
+  return {{1, rows.size + random.Between(0, 3),
+           cols.size * cols.rate + random.Between(10, 90),
+           random.Of<int64_t>({1, 1, 2, 3})},
+          {rows, cols, AnyPadding(random)}};
+}
+
 Request RandomRequest(Random& random) {
   const int64_t limit = Limit(random);
   for (;;) {
-    const auto make = random.Of(
-        {AnyRequest, AnyRequest, FullRequest, TiledRequest, LineRequest});
+    const auto make = random.Of({AnyRequest, AnyRequest, FullRequest,
+                                 TiledRequest, LineRequest, LargePatchRequest});
     const Request request = make(random);
     if (Valid(request) && PatchValues(request) <= limit) return request;
   }

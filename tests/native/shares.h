@@ -30,6 +30,8 @@ struct Trial {
   std::function<void(Range which, char* output)> kernel;
 };
 
+using CheckTrial = void(Check& check, Random& random, const Trial& trial);
+
 // Has the kernel write all of its output at once, in shares that come in any
 // order, and single shares of it: every byte right, not one beside the share.
 void CheckShares(Check& check, Random& random, const Trial& trial);
