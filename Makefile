@@ -64,10 +64,11 @@ $(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml $(LIBRARY_SOURCES)
 
 $(NATIVE)/address.passed: SANITIZE := address,undefined
 $(NATIVE)/thread.passed: SANITIZE := thread
+$(NATIVE)/thread.passed: NATIVE_ARGS := --only threads
 $(NATIVE)/%.passed: $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@mkdir -p $(NATIVE)
 	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
 	  -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -pthread -Icustom_ops -Itests \
 	  $(NATIVE_SOURCES) -o $(NATIVE)/$*
-	$(NATIVE)/$*
+	$(NATIVE)/$* $(NATIVE_ARGS)
 	@touch $@

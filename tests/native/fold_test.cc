@@ -1,0 +1,189 @@
+// FoldPatchesOf against a loop over single values, in the order of the patches,
+// with the sums of kernels/number.h (which number_test.cc checks).
+#include "kernels/fold.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/number.h"
+#include "native/buffer.h"
+#include "native/check.h"
+#include "native/requests.h"
+#include "native/shares.h"
+#include "native/tests.h"
+#include "native/walk.h"
+
+namespace tf_patches {
+namespace {
+
+template <typename T>
+std::vector<char> FoldNaively(const Request& request, int64_t image_values,
+                              const T* patches) {
+  const int64_t depth = request.images[3];
+  std::vector<T> sums(image_values);
+  ForEachTap(request, [&](int64_t tap, int64_t pixel) {
+    for (int64_t i = 0; i < depth && pixel >= 0; ++i) {
+      T& sum = sums[pixel * depth + i];
+      sum = Add(sum, patches[tap * depth + i]);
+    }
+  });
+  const char* const bytes = reinterpret_cast<const char*>(sums.data());
+  return std::vector<char>(bytes, bytes + image_values * sizeof(T));
+}
+
+// The NaN that the machine itself makes. The sum of two NaNs is one of the two,
+// and the compiler chooses which: sums of several must hold no other.
+template <typename T>
+T MachineNaN() {
+  volatile T infinity = std::numeric_limits<T>::infinity();
+  return infinity - infinity;
+}
+
+template <typename T>
+T SpecialValue(Random& random) {
+  using Limits = std::numeric_limits<T>;
+  return random.Of<T>({T(0), -T(0), Limits::infinity(), -Limits::infinity(),
+                       MachineNaN<T>(), Limits::denorm_min(), -Limits::min(),
+                       Limits::max(), Limits::lowest()});
+}
+
+// How the values of a test are drawn.
+enum class Values {
+  kMixed,      // of many sizes, so that every change of order shows
+  kSpecial,    // with infinities, NaN and the like among them
+  kArbitrary,  // any bits at all
+};
+
+template <typename T>
+struct Draw {
+  static T Value(Random& random, Values values) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (values == Values::kSpecial && random.OneIn(30)) {
+        return SpecialValue<T>(random);
+      }
+      if (values != Values::kArbitrary) {
+        const T value = std::ldexp(T(random.Bits() >> 11), -53);
+        return std::ldexp(random.OneIn(2) ? value : -value,
+                          random.Between(-6, 6));
+      }
+    }
+    const uint64_t bits = random.Bits();
+    T value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  }
+};
+
+// Numbers of 16 bits: what float has, rounded, or their own bits.
+template <typename T>
+T DrawSmall(Random& random, Values values) {
+  if (values != Values::kArbitrary) {
+    return T(Draw<float>::Value(random, values));
+  }
+  T value;
+  value.bits = static_cast<uint16_t>(random.Bits());
+  return value;
+}
+template <>
+struct Draw<Half> {
+  static constexpr auto Value = DrawSmall<Half>;
+};
+template <>
+struct Draw<BFloat16> {
+  static constexpr auto Value = DrawSmall<BFloat16>;
+};
+template <typename Part>
+struct Draw<Complex<Part>> {
+  static Complex<Part> Value(Random& random, Values values) {
+    const Part real = Draw<Part>::Value(random, values);
+    return {real, Draw<Part>::Value(random, values)};
+  }
+};
+
+// Any bits, so any NaN, only where no pixel sums more than one value.
+Values AnyValues(Random& random, const PatchGrid& grid) {
+  const auto apart = [](const Axis& axis) {
+    return axis.stride >= axis.EffectiveSize();
+  };
+  if (apart(grid.rows) && apart(grid.cols)) return Values::kArbitrary;
+  return random.Of({Values::kMixed, Values::kSpecial});
+}
+
+struct Type {
+  const char* name;
+  Number number;
+  void (*check)(Check& check, Random& random, const Request& request,
+                const Type& type, CheckTrial* check_trial);
+};
+
+template <typename T>
+void CheckFold(Check& check, Random& random, const Request& request,
+               const Type& type, CheckTrial* check_trial) {
+  PatchGrid grid;
+  check.That(!MakePatchGrid(request.images, request.spec, &grid), request);
+  const int64_t patch_values = grid.patch_count() * grid.patch_depth();
+  const int64_t row_values = grid.cols.image * grid.depth;
+  const int64_t rows = grid.image_rows();
+  Buffer buffer(patch_values * sizeof(T), sizeof(T) * random.Between(0, 17), 0);
+  T* const patches = reinterpret_cast<T*>(buffer.data());
+  const Values values = AnyValues(random, grid);
+  std::generate_n(patches, patch_values,
+                  [&] { return Draw<T>::Value(random, values); });
+
+  const int64_t before = AnyImagesBefore(random, grid);
+  const int64_t rows_before = before * grid.rows.image;
+  const int64_t image_patch_values = patch_values / grid.batch;
+  const FoldFunction fold = FoldPatchesOf(type.number);
+  grid.batch += before;
+  check_trial(
+      check, random,
+      {request, type.name, FoldNaively<T>(request, rows * row_values, patches),
+       rows, sizeof(T), [&](Range which, char* output) {
+         fold(grid, patches - before * image_patch_values,
+              {which.begin + rows_before, which.end + rows_before},
+              reinterpret_cast<T*>(output) - rows_before * row_values);
+       }});
+}
+
+constexpr Type kTypes[] = {
+    {"bfloat16", Number::kBFloat16, CheckFold<BFloat16>},
+    {"half", Number::kHalf, CheckFold<Half>},
+    {"float", Number::kFloat, CheckFold<float>},
+    {"double", Number::kDouble, CheckFold<double>},
+    {"complex64", Number::kComplexFloat, CheckFold<Complex<float>>},
+    {"complex128", Number::kComplexDouble, CheckFold<Complex<double>>},
+    {"int8", Number::kInt8, CheckFold<uint8_t>},
+    {"int16", Number::kInt16, CheckFold<uint16_t>},
+    {"int32", Number::kInt32, CheckFold<uint32_t>},
+    {"int64", Number::kInt64, CheckFold<uint64_t>},
+};
+
+const Type& AnyType(Random& random) {
+  return kTypes[random.Between(0, std::size(kTypes) - 1)];
+}
+
+}  // namespace
+
+void TestFold(Check& check) {
+  ForEachRequest(check.cases(), [&](const Request& request, Random& random) {
+    for (int i = 0; i < 3; ++i) {
+      const Type& type = AnyType(random);
+      type.check(check, random, request, type, CheckShares);
+    }
+  });
+}
+
+void TestFoldInThreads(Check& check) {
+  ForEachRequest(check.cases() / 3,
+                 [&](const Request& request, Random& random) {
+                   if (!random.OneIn(3)) return;
+                   const Type& type = AnyType(random);
+                   type.check(check, random, request, type, CheckThreads);
+                 });
+}
+
+}  // namespace tf_patches

@@ -1,0 +1,32 @@
+// The requests for patches that the kernels are tested with.
+#ifndef TF_PATCHES_TESTS_NATIVE_REQUESTS_H_
+#define TF_PATCHES_TESTS_NATIVE_REQUESTS_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <ostream>
+
+#include "geometry/patch_grid.h"
+#include "native/random.h"
+
+namespace tf_patches {
+
+struct Request {
+  std::array<int64_t, 4> images;  // batch, rows, cols, depth
+  PatchSpec spec;
+};
+
+std::ostream& operator<<(std::ostream& out, const Request& request);
+
+// Visits, each with a random generator of its own: every length of a patch row
+// from 1 to 300 values; every small window of columns by size, stride, rate and
+// depth; and `cases` random requests of all kinds. All of them are valid, on
+// images that are not empty, but may have no patch.
+void ForEachRequest(
+    int64_t cases,
+    const std::function<void(const Request& request, Random& random)>& visit);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_TESTS_NATIVE_REQUESTS_H_

@@ -1,0 +1,31 @@
+// Every test of the program; main.cc runs them.
+#ifndef TF_PATCHES_TESTS_NATIVE_TESTS_H_
+#define TF_PATCHES_TESTS_NATIVE_TESTS_H_
+
+#include "native/check.h"
+
+namespace tf_patches {
+
+void TestSmallAxes(Check& check);
+void TestRandomAxes(Check& check);
+void TestGridShapes(Check& check);
+void TestHostileGrids(Check& check);
+void TestHostileAttributes(Check& check);
+void TestMessages(Check& check);
+
+void TestHalfConversions(Check& check);
+void TestHalfSums(Check& check);
+void TestBFloat16Conversions(Check& check);
+void TestBFloat16Sums(Check& check);
+void TestHalfWithoutSubnormals(Check& check);
+
+void TestExtract(Check& check);
+void TestLargeExtract(Check& check);
+void TestExtractInThreads(Check& check);
+
+void TestFold(Check& check);
+void TestFoldInThreads(Check& check);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_TESTS_NATIVE_TESTS_H_
