@@ -228,6 +228,10 @@ def _shape(image_shape: Any, patches: Any) -> Any:
     dimensions = _dimensions(image_shape)
     if not isinstance(dimensions, (list, tuple)):
         return dimensions
+    if any(dimension is None for dimension in dimensions[1:]):
+        raise ValueError(
+            f"image_shape may leave open the batch alone, but got {image_shape!r}."
+        )
     if dimensions and dimensions[0] is None:
         batch = tf.shape(patches, out_type=tf.int64)[0]
         return tf.stack([batch, *(tf.cast(d, tf.int64) for d in dimensions[1:])])
