@@ -6,7 +6,6 @@ derivatives of any order are defined.
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops.parallel_for import pfor
 
@@ -24,7 +23,7 @@ def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
     images = op.inputs[0]
     static = images.shape
     shape = (
-        np.array(static.as_list(), np.int64)
+        tf.constant(static.as_list(), tf.int64)
         if static.is_fully_defined()
         else tf.shape(images, out_type=tf.int64)
     )
