@@ -1,6 +1,5 @@
 """The built-in's bits, in every way that TensorFlow runs an op on CPU."""
 
-import inspect
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -207,33 +206,6 @@ def our_fold_of(patches):
         tape.watch(images)
         zeros = built_in(images)
     return tape.gradient(zeros, images, output_gradients=patches)
-
-
-class Picture(tf.experimental.ExtensionType):
-    """A type of a user's own, for which the functions are overloaded."""
-
-    pixels: tf.Tensor
-
-
-@pytest.mark.parametrize(
-    "function, call",
-    [
-        (tf_patches.extract_patches, GRID),
-        (tf_patches.extract_image_patches, GRID),
-        (tf_patches.fold_patches, dict(image_shape=[1, 2, 2, 1], **GRID)),
-    ],
-)
-def test_dispatch_to_users_types(function, call):
-    (first, *_) = inspect.signature(function).parameters
-
-    @tf.experimental.dispatch_for_api(function, {first: Picture})
-    def overload(*arguments, **_):
-        return arguments[0].pixels + 1
-
-    try:
-        assert function(Picture(tf.constant(1)), **call).numpy() == 2
-    finally:
-        tf.experimental.unregister_dispatch_for(overload)
 
 
 @pytest.fixture(scope="module")

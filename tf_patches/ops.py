@@ -196,8 +196,6 @@ def fold_patches(
 
 def _integers(values: Any, name: str) -> Any:
     """What the op takes as a list of integers, with tensors in it made plain."""
-    if isinstance(values, list) and all(type(value) is int for value in values):
-        return values  # at once: asking TensorFlow costs more than a small op
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "iu" or values.ndim != 1:
             raise TypeError(
@@ -210,8 +208,8 @@ def _integers(values: Any, name: str) -> Any:
 
 
 def _integer(value: Any, name: str) -> Any:
-    if type(value) is int and abs(value) <= _LARGEST:  # nearly always, so quick
-        return value
+    if type(value) is int and abs(value) <= _LARGEST:
+        return value  # at once: asking TensorFlow costs more than a small op
     if tf.is_tensor(value):
         value = _constant(value, name)
     # TensorFlow reports these as a SystemError, without saying where they are.
