@@ -15,7 +15,7 @@ __all__ = [
     "fold_patches",
 ]
 
-if "keras" in _sys.modules:
+if _sys.modules.get("keras"):
     # TensorFlow imports Keras where it is installed. A `.keras` file finds only
     # what is registered by the time that it is loaded.
     _import_module("tf_patches.keras_operations")

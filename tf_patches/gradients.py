@@ -6,7 +6,6 @@ derivatives of any order are defined.
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops.parallel_for import pfor
 
@@ -24,7 +23,7 @@ def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
     images = op.inputs[0]
     static = images.shape
     shape = (
-        np.array(static.as_list(), np.int64)
+        tf.constant(static.as_list(), tf.int64)
         if static.is_fully_defined()
         else tf.shape(images, out_type=tf.int64)
     )
@@ -50,10 +49,11 @@ def _merge_batch(stacked: tf.Tensor) -> tf.Tensor:
     return tf.reshape(stacked, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
 
 
-def _split_batch(merged: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
-    shape = tf.shape(merged, out_type=tf.int64)
-    batch = tf.math.floordiv(shape[0], tf.maximum(iterations, 1))
-    return tf.reshape(merged, tf.concat([[iterations, batch], shape[1:]], 0))
+def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
+    """Makes of one batch the batches of all iterations, as `stacked` has them."""
+    batches = tf.shape(stacked, out_type=tf.int64)[:2]
+    shape = tf.shape(merged, out_type=tf.int64)[1:]
+    return tf.reshape(merged, tf.concat([batches, shape], 0))
 
 
 @pfor.RegisterPFor("TFPatches>ExtractPatches")
@@ -62,8 +62,18 @@ def _convert_extract_patches(pfor_input: Any) -> Any:
     patches = ops.tf_patches_extract_patches(
         _merge_batch(images), **_attributes(pfor_input)
     )
-    iterations = tf.shape(images, out_type=tf.int64)[0]
-    return pfor.wrap(_split_batch(patches, iterations), True)
+    return pfor.wrap(_split_batch(patches, images), True)
+
+
+def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
+    """The shape of every iteration's images: results of one shape are stacked."""
+    same = tf.debugging.assert_equal(
+        image_shapes,
+        image_shapes[:1],
+        "image_shape must be the same for every element that is mapped, but got",
+    )
+    with tf.control_dependencies([] if same is None else [same]):
+        return tf.identity(image_shapes[0])
 
 
 @pfor.RegisterPFor("TFPatches>FoldPatches")
@@ -72,9 +82,7 @@ def _convert_fold_patches(pfor_input: Any) -> Any:
     patches = pfor_input.stacked_input(0)
     image_shape, shape_is_stacked, _ = pfor_input.input(1)
     if shape_is_stacked:
-        # Results are stacked, so every iteration must have the same shape.
-        tf.debugging.assert_equal(image_shape, image_shape[:1])
-        image_shape = image_shape[0]
+        image_shape = _the_only_one(image_shape)
     image_shape = tf.cast(image_shape, tf.int64)
     iterations = tf.shape(patches, out_type=tf.int64)[0]
     images = ops.tf_patches_fold_patches(

@@ -3,6 +3,8 @@
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tf_patches import ops
 
@@ -20,12 +22,24 @@ class _PatchOperation(keras.Operation):
         self, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None
     ) -> None:
         super().__init__(name=name)
+        if isinstance(padding, bytes):  # which do not survive in a saved model
+            padding = padding.decode()
         self._grid = {
-            "sizes": list(sizes),
-            "strides": list(strides),
-            "rates": list(rates),
+            "sizes": sizes,
+            "strides": strides,
+            "rates": rates,
             "padding": padding,
         }
+
+    def compute_output_spec(self, tensor: Any) -> Any:
+        """As inherited, but lets TensorFlow's errors through as they are."""
+        spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
+        traced = tf.function(self.call, autograph=False).get_concrete_function(
+            spec(tensor.shape, tensor.dtype)
+        )
+        return keras.KerasTensor(
+            traced.output_shapes.as_list(), traced.output_dtypes.name
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**self._grid, "name": self.name}
@@ -63,7 +77,11 @@ class FoldPatches(_PatchOperation):
         name: str | None = None,
     ) -> None:
         super().__init__(sizes, strides, rates, padding, name)
-        self._image_shape = list(image_shape)
+        if tf.is_tensor(image_shape):
+            image_shape = tf.get_static_value(image_shape)
+        if isinstance(image_shape, np.ndarray):
+            image_shape = image_shape.tolist()
+        self._image_shape = image_shape
 
     def call(self, patches: Any) -> Any:
         return ops.fold_patches(patches, self._image_shape, **self._grid)

@@ -58,7 +58,7 @@ def _load_ops() -> ModuleType:
     except tf.errors.NotFoundError as error:
         raise ImportError(
             f"tf_patches cannot load {library}, built against TensorFlow "
-            f"{built}: {error.message} In the tf_patches source folder, "
+            f"{built}: {error.message}. In the tf_patches source folder, "
             f"run: {_REBUILD}"
         ) from error
 

@@ -1,7 +1,9 @@
 """The public functions: patches out of images, and patches back into images."""
 
+import math
 import sys
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches.native import ops
+
+_LARGEST = 2**63 - 1
 
 
 def extract_patches(
@@ -192,27 +196,36 @@ def fold_patches(
 
 def _integers(values: Any, name: str) -> Any:
     """What the op takes as a list of integers, with tensors in it made plain."""
-    if isinstance(values, list) and all(type(value) is int for value in values):
-        return values  # at once: asking TensorFlow costs more than a small op
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "iu" or values.ndim != 1:
             raise TypeError(
                 f"{name} must be a list or vector of 4 integers, but got {values!r}."
             )
-        return values.tolist()
-    if isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values)):
+        values = values.tolist()
+    if isinstance(values, (list, tuple)):
         return [_integer(value, name) for value in values]
     return values
 
 
 def _integer(value: Any, name: str) -> Any:
-    if not tf.is_tensor(value):
-        return value
-    constant = tf.get_static_value(value)
-    if constant is None:
+    if type(value) is int and abs(value) <= _LARGEST:
+        return value  # at once: asking TensorFlow costs more than a small op
+    if tf.is_tensor(value):
+        value = _constant(value, name)
+    # TensorFlow reports these as a SystemError, without saying where they are.
+    if isinstance(value, Real) and _LARGEST < abs(value) < math.inf:
+        raise tf.errors.InvalidArgumentError(
+            None, None, f"{name} must hold integers of 64 bits, but got {value!r}."
+        )
+    return value
+
+
+def _constant(tensor: tf.Tensor, name: str) -> int:
+    constant = tf.get_static_value(tensor)
+    if constant is None or np.ndim(constant) > 0:
         raise TypeError(
             f"{name} must hold integers that are known when the graph is built, "
-            f"but got {value!r}."
+            f"but got {tensor!r}."
         )
     return int(constant)
 
@@ -224,15 +237,30 @@ def _dimensions(image_shape: Any) -> Any:
 
 
 def _shape(image_shape: Any, patches: Any) -> Any:
-    """`image_shape` as the op takes it, with a batch of None filled in."""
+    """`image_shape` as the op takes it, with a batch of None filled in.
+
+    A tensor where it is not one: what is none TensorFlow casts to int32, and
+    drops the upper bits, or what follows the point.
+    """
     dimensions = _dimensions(image_shape)
+    if isinstance(dimensions, np.ndarray):
+        return tf.constant(dimensions)
     if not isinstance(dimensions, (list, tuple)):
         return dimensions
+    if any(dimension is None for dimension in dimensions[1:]):
+        raise ValueError(
+            f"image_shape may leave open the batch alone, but got {image_shape!r}."
+        )
     if dimensions and dimensions[0] is None:
-        batch = tf.shape(patches, out_type=tf.int64)[0]
-        return tf.stack([batch, *(tf.cast(d, tf.int64) for d in dimensions[1:])])
+        rest = _vector(dimensions[1:])
+        batch = tf.shape(patches, out_type=rest.dtype)[:1]
+        return tf.concat([batch, rest], 0)
+    return _vector(dimensions)
+
+
+def _vector(dimensions: Sequence[Any]) -> tf.Tensor:
     if all(type(dimension) is int for dimension in dimensions):
-        return np.array(dimensions, np.int64)
+        return tf.constant(dimensions, tf.int64)
     return tf.stack(dimensions)
 
 

@@ -1,0 +1,471 @@
+"""Calls that cannot be met fail as the built-in's do, and say what is wrong.
+
+The expected class is the one that the built-in gives for the same call in the
+same mode; only where it crashes, overflows or answers with rubbish is it ours.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from child import child_output
+from compare import assert_same_bits
+
+import tf_patches
+
+IMAGES = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+CALL = dict(
+    images=IMAGES,
+    sizes=[1, 2, 2, 1],
+    strides=[1, 1, 1, 1],
+    rates=[1, 1, 1, 1],
+    padding="VALID",
+)
+
+
+def eager(function, **call):
+    return function(**call)
+
+
+def traced(function, **call):
+    return tf.function(lambda: function(**call), autograph=False)()
+
+
+def traced_with_unknown_shape(function, **call):
+    name = next(iter(call))
+    images = tf.constant(call.pop(name))
+    spec = tf.TensorSpec(None, images.dtype)
+    return tf.function(
+        lambda images: function(**{name: images}, **call),
+        input_signature=[spec],
+        autograph=False,
+    )(images)
+
+
+def session(function, **call):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as running:
+        return running.run(function(**call))
+
+
+MODES = [eager, traced, traced_with_unknown_shape, session]
+modes = pytest.mark.parametrize("mode", MODES)
+in_graphs = pytest.mark.parametrize("mode", MODES[1:])
+
+
+def refusal(mode, function, call):
+    with pytest.raises(Exception) as caught:
+        mode(function, **call)
+    return caught.value
+
+
+def assert_says(error, message):
+    assert re.search(message, str(error), re.DOTALL), str(error)
+
+
+# Values of sizes, strides and rates, and how the message is to show them.
+LISTS = [
+    ([1, 2, 2], r"\[1, 2, 2\]"),
+    ([1], r"\[1\]"),
+    ([], r"\[\]"),
+    ([[1, 2, 2, 1]], r"\[1, 2, 2, 1\]"),
+    ([1, [2], 2, 1], r"\[2\]"),
+    (None, r"\[\]|None"),
+    (2, "2"),
+    ("1221", "'1221'"),
+    ({1, 2}, r"\{1, 2\}"),
+    ([1, None, 2, 1], "None"),
+    ([1, "2", 2, 1], "'2'"),
+    ([1, 2j, 2, 1], "2j"),
+    ([1, float("nan"), 2, 1], "nan"),
+    ([1, 0, 2, 1], r"\[1, 0, 2, 1\]"),
+    ([1, 2, 0, 1], r"\[1, 2, 0, 1\]"),
+    ([1, 0.5, 2, 1], r"\[1, 0, 2, 1\]"),
+    ([1, 2, 2**31, 1], "2147483648"),
+    ([1, -(2**31) - 1, 2, 1], "-2147483649"),
+    ([1, 2**40, 2, 1], "1099511627776"),
+    ([2, 2, 2, 1], r"\[2, 2, 2, 1\]"),
+    ([1, 2, 2, 2], r"\[1, 2, 2, 2\]"),
+    ([0, 2, 2, 1], r"\[0, 2, 2, 1\]"),
+    ([1, 2, 2, -1], r"\[1, 2, 2, -1\]"),
+    (np.array([1.0, 2.0, 2.0, 1.0]), r"\[1., 2., 2., 1.\]"),
+    (np.array([[1, 2, 2, 1]]), r"\[\[1, 2, 2, 1\]\]"),
+    (np.array(["1", "2", "2", "1"]), "'1', '2', '2', '1'"),
+    (tf.constant([1, 2, 2, 1]), "tf.Tensor.*1, 2, 2, 1"),
+    ([1, tf.constant([2, 2]), 2, 1], "tf.Tensor.*2, 2"),
+]
+
+REFUSED = [
+    *((name, *row) for name in ("sizes", "strides", "rates") for row in LISTS),
+    ("strides", [1, -1, 1, 1], r"\[1, -1, 1, 1\]"),
+    ("rates", [1, 1, -1, 1], r"\[1, 1, -1, 1\]"),
+    ("padding", None, "None"),
+    ("padding", 3, "3"),
+    ("padding", ["SAME"], r"\['SAME'\]"),
+    ("padding", tf.constant("SAME"), "tf.Tensor.*SAME"),
+    ("padding", "", ""),
+    ("padding", "same", "same"),
+    ("padding", "EXPLICIT", "EXPLICIT"),
+    ("padding", "FOO", "FOO"),
+    ("padding", b"FOO", "FOO"),
+]
+
+
+@modes
+@pytest.mark.parametrize("name, value, shown", REFUSED)
+def test_attribute(name, value, shown, mode):
+    call = CALL | {name: value}
+    expected = refusal(mode, tf.image.extract_patches, call)
+    error = refusal(mode, tf_patches.extract_patches, call)
+    assert type(error) is type(expected), error
+    assert_says(error, f"{name}.*{shown}")
+
+
+def of_shape(*shape):
+    return np.zeros(shape, np.float32)
+
+
+# Made anew in each mode: tensors belong to a graph.
+IMAGES_REFUSED = {
+    "None": (lambda: None, "None"),
+    "an object": (lambda: Exception, "Exception"),
+    "ragged list": (lambda: [[1.0, 2.0], [3.0]], "rectangular|inhomogeneous"),
+    "ragged": (lambda: tf.ragged.constant([[[[1.0]], [[2.0]]]]), "RaggedTensor"),
+    "sparse": (lambda: tf.sparse.from_dense(IMAGES), "SparseTensor"),
+    "strings": (lambda: IMAGES.astype(str), "string"),
+    "qint8": (lambda: tf.bitcast(np.zeros([1, 4, 4, 1], np.int8), tf.qint8), "qint8"),
+    "resource": (lambda: tf.raw_ops.VarHandleOp(dtype=tf.int8, shape=[]), "resource"),
+    "a number": (lambda: 1.0, r"\[\]"),
+    "rank 3": (lambda: of_shape(4, 4, 1), r"\[4,4,1\]"),
+    "rank 5": (lambda: of_shape(1, 1, 4, 4, 1), r"\[1,1,4,4,1\]"),
+    "no rows": (lambda: of_shape(1, 0, 4, 1), "0 rows"),
+    "no cols": (lambda: of_shape(1, 4, 0, 1), "0 cols"),
+}
+
+
+@pytest.mark.parametrize("mode", [eager, traced, session])
+@pytest.mark.parametrize("images", IMAGES_REFUSED)
+def test_images(images, mode):
+    make, shown = IMAGES_REFUSED[images]
+
+    def error_of(extract):
+        call = CALL.copy()
+        del call["images"]
+        return refusal(mode, lambda **grid: extract(make(), **grid), call)
+
+    error = error_of(tf_patches.extract_patches)
+    assert type(error) is type(error_of(tf.image.extract_patches)), error
+    assert_says(error, shown)
+
+
+@pytest.mark.parametrize("shape", [(), (4, 4, 1), (1, 1, 4, 4, 1), (1, 0, 4, 1)])
+def test_shapes_that_only_the_run_knows(shape):
+    call = CALL | {"images": of_shape(*shape)}
+    mode = traced_with_unknown_shape
+    error = refusal(mode, tf_patches.extract_patches, call)
+    assert type(error) is type(refusal(mode, tf.image.extract_patches, call)), error
+    assert_says(error, "images must.*shape|rows")
+
+
+@modes
+@pytest.mark.parametrize("grid", [dict(sizes=[1, 9, 2, 1]), dict(rates=[1, 1, 9, 1])])
+def test_patches_that_do_not_fit(grid, mode):
+    call = CALL | grid
+    expected = refusal(mode, tf.image.extract_patches, call)
+    error = refusal(mode, tf_patches.extract_patches, call)
+    assert type(error) is type(expected), error
+    assert_says(error, "sizes [29], rates [19].*image of 4 (rows|cols)")
+
+
+@in_graphs
+@pytest.mark.parametrize("name", ["sizes", "strides", "rates"])
+def test_symbolic_elements(name, mode):
+    """The built-in's class, where a value is wanted that only the run knows."""
+
+    def with_symbolic_element(extract):
+        def call(**arguments):
+            element = tf.random.uniform([], 1, 3, tf.int32)
+            return extract(**arguments | {name: [1, element, 2, 1]})
+
+        return call
+
+    error = refusal(mode, with_symbolic_element(tf_patches.extract_patches), CALL)
+    theirs = refusal(mode, with_symbolic_element(tf.image.extract_patches), CALL)
+    assert type(error) is type(theirs), error
+    assert_says(error, f"{name}.*Tensor")
+
+
+def assert_accepted(mode, call):
+    expected = mode(tf.image.extract_patches, **call)
+    assert_same_bits(mode(tf_patches.extract_patches, **call), expected)
+
+
+@modes
+@pytest.mark.parametrize(
+    "grid",
+    [
+        dict(sizes=(1, 2, 2, 1)),
+        dict(sizes=[1, 2.5, 2.0, 1]),
+        dict(sizes=[1, np.float32(2.9), np.int8(2), True]),
+        dict(sizes=[1, np.array(2), tf.constant(2), 1]),
+        dict(padding=b"SAME"),
+        dict(padding=np.str_("SAME")),
+        dict(images=IMAGES.tolist()),
+        dict(sizes=[1, 5, 5, 1]),
+        dict(sizes=[1, 6, 6, 1], strides=[1, 3, 3, 1]),
+        dict(strides=[1, 2**31 - 1, 1, 1], padding="SAME"),
+        dict(sizes=[1, 1, 1, 1], rates=[1, 2**31 - 1, 2**31 - 1, 1]),
+        dict(images=of_shape(0, 4, 4, 1)),
+        dict(images=of_shape(1, 4, 4, 0)),
+        dict(images=of_shape(1, 0, 4, 1), padding="SAME"),
+    ],
+)
+def test_accepted(grid, mode):
+    assert_accepted(mode, CALL | grid)
+
+
+@pytest.mark.parametrize("name", ["sizes", "strides", "rates"])
+@pytest.mark.parametrize("values", [[1, 2, 2, 1, 9], tf.TensorShape([1, 2, 2, 1])])
+def test_accepted_in_eager_mode_only(name, values):
+    assert_accepted(eager, CALL | {name: values})
+
+
+@pytest.mark.xfail(reason="not yet refused while a graph is built", strict=True)
+@in_graphs
+@pytest.mark.parametrize("name", ["sizes", "strides", "rates"])
+def test_a_fifth_value_in_a_graph(name, mode):
+    call = CALL | {name: [1, 2, 2, 1, 9]}
+    expected = refusal(mode, tf.image.extract_patches, call)
+    error = refusal(mode, tf_patches.extract_patches, call)
+    assert type(error) is type(expected), error
+    assert_says(error, rf"{name}.*\[1, 2, 2, 1, 9\]")
+
+
+@modes
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
+def test_numpy_integers(dtype, mode):
+    lists = ["sizes", "strides", "rates"]
+    call = CALL | {name: np.array(CALL[name], dtype) for name in lists}
+    expected = mode(tf.image.extract_patches, **CALL)
+    assert_same_bits(mode(tf_patches.extract_patches, **call), expected)
+
+
+INT32_MAX = 2**31 - 1
+# The built-in overflows on these, or raises a SystemError.
+BEYOND = [
+    (dict(sizes=[1, 65536, 65536, 1]), r"sizes.*\[1, 65536, 65536, 1\]"),
+    (dict(sizes=[1, INT32_MAX, 2, 1]), r"sizes.*\[1, 2147483647, 2, 1\]"),
+    (
+        dict(images=of_shape(1, 4, 4, 4), sizes=[1, 32768, 32768, 1], padding="SAME"),
+        "sizes.*32768 rows, 32768 cols and depth 4",
+    ),
+    (dict(rates=[1, INT32_MAX, 1, 1]), r"rates.*\[1, 2147483647, 1, 1\]"),
+    (dict(rates=[1, 1, INT32_MAX, 1]), r"rates.*\[1, 1, 2147483647, 1\]"),
+    (dict(sizes=[1, 2**30, 1, 1], rates=[1, 3, 1, 1]), r"rates.*\[1, 3, 1, 1\]"),
+    *(
+        ({name: [1, value, 2, 1]}, f"{name}.*{re.escape(repr(value))}")
+        for name in ("sizes", "strides", "rates")
+        for value in (2**63, 2**70, -(2**70), 1e30, np.float32(1e30))
+    ),
+    (dict(sizes=np.array([1, 2**64 - 1, 2, 1], np.uint64)), f"sizes.*{2**64 - 1}"),
+]
+
+
+@modes
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("grid, message", BEYOND)
+def test_beyond_what_can_be_counted(grid, message, padding, mode):
+    call = CALL | {"padding": padding} | grid
+    error = refusal(mode, tf_patches.extract_patches, call)
+    in_graph = () if mode is eager else (ValueError,)
+    assert isinstance(error, (tf.errors.InvalidArgumentError, *in_graph)), error
+    assert_says(error, message)
+
+
+@modes
+def test_negative_sizes(mode):
+    """The built-in gives various classes, depending on what the graph knows."""
+    call = CALL | {"sizes": [1, -1, 2, 1]}
+    error = refusal(mode, tf_patches.extract_patches, call)
+    assert isinstance(error, tf.errors.OutOfRangeError), error
+    assert_says(error, r"sizes.*\[1, -1, 2, 1\]")
+
+
+def test_both_names_of_sizes():
+    call = dict(images=IMAGES, ksizes=[1, 2, 2, 1], sizes=[1, 2, 2, 1])
+    error = refusal(eager, tf_patches.extract_image_patches, call)
+    theirs = refusal(eager, tf.compat.v1.extract_image_patches, call)
+    assert type(error) is type(theirs)
+    assert_says(error, "ksizes.*sizes")
+
+
+def test_result_too_large_to_allocate():
+    """Within an allowance, so that it is too large for any machine."""
+    child_output(
+        """
+        import resource
+        import numpy as np
+        import tensorflow as tf
+        import tf_patches
+
+        images = np.ones([1, 4, 4, 1], np.float32)
+        tf_patches.extract_patches(images, *[[1, 1, 1, 1]] * 3, "SAME")
+        (used,) = (int(line.split()[1]) * 1024 for line in open("/proc/self/status")
+                   if line.startswith("VmSize"))
+        resource.setrlimit(resource.RLIMIT_AS, [used + 2**33] * 2)
+
+        def enormous():
+            sizes = [1, 2147483647, 1, 1]
+            ones = [1, 1, 1, 1]
+            return tf_patches.extract_patches(images, sizes, ones, ones, "SAME")
+
+        for call in enormous, tf.function(enormous):
+            try:
+                call()
+            except tf.errors.ResourceExhaustedError as error:
+                assert "[1,4,4,2147483647]" in str(error), error
+            else:
+                raise AssertionError
+        patches = tf_patches.extract_patches(
+            images, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], "SAME")
+        assert patches.numpy().tobytes() == images.tobytes()
+        """
+    )
+
+
+FOLD = dict(
+    patches=np.ones([2, 3, 3, 8], np.float32),
+    image_shape=[2, 4, 4, 2],
+    sizes=[1, 2, 2, 1],
+    strides=[1, 1, 1, 1],
+    rates=[1, 1, 1, 1],
+    padding="VALID",
+)
+INVALID = tf.errors.InvalidArgumentError
+
+# Patches and an image shape that do not belong together, and what the message
+# shows of it.
+MISMATCHED = [
+    *(
+        (dict(patches=of_shape(*shape)), str(list(shape)).replace(" ", ""))
+        for shape in [
+            (1, 3, 3, 8),
+            (2, 2, 3, 8),
+            (2, 3, 4, 8),
+            (2, 3, 3, 4),
+            (2, 3, 3, 7),
+            (2, 3, 3, 0),
+            (0, 3, 3, 8),
+            (2, 3, 24),
+            (1, 2, 3, 3, 8),
+            (),
+        ]
+    ),
+    (dict(image_shape=[1, 4, 4, 2]), "[1,4,4,2]"),
+    (dict(image_shape=[2, 5, 4, 2]), "[2,5,4,2]"),
+    (dict(image_shape=[2, 4, 3, 2]), "[2,4,3,2]"),
+    (dict(image_shape=[2, 4, 4, 1]), "[2,4,4,1]"),
+    (dict(image_shape=np.array([2, 4, 4, 4], np.int32)), "[2,4,4,4]"),
+    (dict(image_shape=[0, 4, 4, 2]), "[0,4,4,2]"),
+    (dict(image_shape=[2, 0, 4, 2]), "0 rows"),
+    (dict(image_shape=[-1, 4, 4, 2]), "-1"),
+    (dict(image_shape=[2, -1, 4, 2]), "-1"),
+    (dict(image_shape=[2, 4, -4, 2]), "-4"),
+    (dict(image_shape=[2, 4, 4, -(2**63)]), "-9223372036854775808"),
+    (dict(image_shape=[2, 4, 4]), "[3]"),
+    (dict(image_shape=[2, 4, 4, 2, 1]), "[5]"),
+    (dict(image_shape=[[2, 4, 4, 2]]), "[1,4]"),
+    (dict(image_shape=5), "[]"),
+    (dict(image_shape=[2, 2**32 + 4, 4, 2]), "4294967300"),
+    (dict(image_shape=np.array([2, 4, 2**32 + 4, 2])), "4294967300"),
+    (dict(image_shape=[1, 2**62, 2**62, 1]), "4611686018427387904"),
+    (dict(image_shape=[0, 2**62, 2**62, 2]), "4611686018427387904"),
+    (dict(image_shape=[2, 2**63 - 1, 4, 2]), "9223372036854775807"),
+    (dict(image_shape=[2, 4, 4, 2**63 - 1]), "9223372036854775807"),
+]
+
+# Other arguments of the fold, the class in eager mode, what the message shows.
+FOLD_REFUSED = [
+    *((wrong, INVALID, shown) for wrong, shown in MISMATCHED),
+    (dict(image_shape=[]), INVALID, "[0]"),
+    (dict(image_shape=[None, 4, 2**32 + 4, 2]), INVALID, "4294967300"),
+    (dict(image_shape=[2.0, 4.0, 4.0, 2.0]), INVALID, "float"),
+    (dict(image_shape=np.array([2.0, 4.0, 4.0, 2.0])), INVALID, "double"),
+    (dict(image_shape=[None, 4.5, 4, 2]), INVALID, "float"),
+    (dict(image_shape="text"), INVALID, "string"),
+    (dict(image_shape=np.array([2, 4, 4, 2], np.int16)), INVALID, "int16"),
+    (dict(image_shape=None), ValueError, "None"),
+    (dict(image_shape=[2, 4, None, 2]), ValueError, "image_shape"),
+    (dict(image_shape=tf.TensorShape(None)), ValueError, "TensorShape"),
+    (dict(image_shape=[2, 4, 4, 2**70]), ValueError, "out-of-range"),
+    (dict(image_shape=[2, "4", 4, 2]), TypeError, "'4'"),
+    (dict(patches=None), ValueError, "None"),
+    (dict(patches=of_shape(2, 3, 3, 8) > 0), INVALID, "bool"),
+    (dict(patches=of_shape(2, 3, 3, 8).astype(str)), INVALID, "string"),
+    (dict(sizes=[1, 2, 2]), INVALID, "sizes"),
+    (dict(sizes=[1, 0, 2, 1]), tf.errors.OutOfRangeError, "sizes"),
+    (dict(sizes=[1, 65536, 65536, 1]), INVALID, "sizes"),
+    (dict(sizes=[1, 2**70, 2, 1]), INVALID, "sizes"),
+    (dict(strides=[1, -1, 1, 1]), tf.errors.OutOfRangeError, "strides"),
+    (dict(rates=[1, 1, 1, 2]), tf.errors.UnimplementedError, "rates"),
+    (dict(rates=[1, INT32_MAX, 1, 1]), INVALID, "rates"),
+    (dict(rates=None), INVALID, "rates"),
+    (dict(padding="same"), INVALID, "padding"),
+]
+
+
+@pytest.mark.parametrize("wrong, error, shown", FOLD_REFUSED)
+def test_fold(wrong, error, shown):
+    caught = refusal(eager, tf_patches.fold_patches, FOLD | wrong)
+    assert type(caught) is error, caught
+    assert shown in str(caught)
+
+
+@pytest.mark.parametrize("mode", [traced, session])
+@pytest.mark.parametrize("wrong, error, shown", FOLD_REFUSED)
+def test_fold_in_a_graph(wrong, error, shown, mode):
+    """While a graph is built, what is invalid is a ValueError or a TypeError."""
+    caught = refusal(mode, tf_patches.fold_patches, FOLD | wrong)
+    is_invalid = error in (INVALID, ValueError, TypeError)
+    allowed = (INVALID, ValueError, TypeError, OverflowError)
+    assert type(caught) in (allowed if is_invalid else (error,)), caught
+
+
+@pytest.mark.parametrize("wrong, shown", MISMATCHED)
+def test_fold_of_what_only_the_run_knows(wrong, shown):
+    call = FOLD | wrong
+    patches, image_shape = call.pop("patches"), np.array(call.pop("image_shape"))
+
+    def fold(patches, image_shape):
+        return tf_patches.fold_patches(patches, image_shape, **call)
+
+    specs = [tf.TensorSpec(None, array.dtype) for array in (patches, image_shape)]
+    with pytest.raises(INVALID, match=re.escape(shown)):
+        tf.function(fold, input_signature=specs, autograph=False)(patches, image_shape)
+
+
+@pytest.mark.xfail(reason="TensorShape aborts the process", strict=True)
+def test_fold_to_shapes_that_cannot_be():
+    """TensorFlow multiplies dimensions up to a zero, and aborts if that overflows."""
+    child_output(
+        """
+        import numpy as np
+        import tensorflow as tf
+        import tf_patches
+
+        ones = [1, 1, 1, 1]
+        for image_shape in (
+            [2**40, 2**40, 0, 1],
+            [2**62, 2**62, 2**62, 0],
+            [2**21, 2**21, 2**21, 0],
+            [2**32, 2**31, 0, 2**31 - 1],
+        ):
+            patches = np.ones([1, 4, 4, 1], np.float32)
+            try:
+                tf_patches.fold_patches(patches, image_shape, ones, ones, ones, "SAME")
+            except tf.errors.InvalidArgumentError as error:
+                assert str(image_shape[0]) in str(error), error
+            else:
+                raise AssertionError(image_shape)
+        """
+    )

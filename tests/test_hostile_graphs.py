@@ -1,0 +1,289 @@
+"""Graphs and saved models that no code of ours would write: errors, no crash.
+
+They are data from elsewhere. All are run in one child process, which must live to
+the end; its output ends with the graph that killed it.
+"""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from child import run_child
+from tensorflow.core.protobuf import saved_model_pb2
+
+import tf_patches
+
+ONES = [1, 1, 1, 1]
+GRID = {"ksizes": [1, 2, 2, 1], "strides": ONES, "rates": ONES, "padding": b"VALID"}
+IMAGES = np.ones([1, 4, 4, 1], np.float32)
+PATCHES = np.ones([1, 3, 3, 4], np.float32)
+INT32_MAX = 2**31 - 1
+
+LISTS = [
+    [],
+    [1],
+    [1, 2, 2],
+    [1, 0, 2, 1],
+    [1, 2, -1, 1],
+    [1, 2**31, 2, 1],
+    [1, 2**63 - 1, 2**63 - 1, 1],
+    [1, -(2**63), 2, 1],
+    [2, 2, 2, 1],
+    [1, 2, 2, 0],
+    [1.0, 2.0, 2.0, 1.0],
+    [b"1", b"2", b"2", b"1"],
+    2,
+    b"1221",
+    True,
+    None,
+]
+# Attributes, by the op's names, with values that it does not expect. An attribute
+# of None is left out.
+ATTRIBUTES = [
+    *({name: value} for name in ("ksizes", "strides", "rates") for value in LISTS),
+    {"ksizes": [1, 65536, 65536, 1]},
+    {"ksizes": [1, INT32_MAX, INT32_MAX, 1], "padding": b"SAME"},
+    {"rates": [1, INT32_MAX, INT32_MAX, 1], "padding": b"SAME"},
+    *(
+        {"padding": value}
+        for value in (b"FOO", b"", b"same", b"SAME\0", b"\xff\xfe", [b"SAME"], 3, None)
+    ),
+    *(
+        {"T": value}
+        for value in (tf.string, tf.qint8, tf.resource, tf.variant, tf.double, 3, None)
+    ),
+]
+SHAPES = [
+    [],
+    [4, 4, 1],
+    [1] * 254,
+    [-5, 4, 4, 1],
+    [2**40] * 4,
+    [2**63 - 1] * 4,
+    [0, 2**62, 2**62, 2**62],
+    [2**62, 2**62, 0, 1],
+    [1, 4, 4, 2**62],
+    [1, 4, 4, 2**31],
+    [1, 5, 5, 1],
+]
+IMAGE_SHAPES = [
+    [],
+    [1, 4, 4],
+    [[1, 4, 4, 1]],
+    [-1, -1, -1, -1],
+    [1, 4, 4, -2],
+    [1, 4, 4, 2**63 - 1],
+    [2**62] * 4,
+    [0, 2**62, 2**62, 1],
+    [2, 4, 4, 1],
+]
+
+
+def fill(node, attributes):
+    for name, value in attributes.items():
+        if value is None:
+            continue
+        attribute = node.attr[name]
+        if isinstance(value, list):
+            attribute.list.SetInParent()
+            kind = {int: "i", float: "f", bytes: "s"}[type((value or [0])[0])]
+            getattr(attribute.list, kind).extend(value)
+        elif isinstance(value, tf.DType):
+            attribute.type = value.as_datatype_enum
+        else:
+            kind = {int: "i", bytes: "s", bool: "b"}[type(value)]
+            setattr(attribute, kind, value)
+
+
+def add_placeholder(graph, name, dtype, shape):
+    node = graph.node.add(name=name, op="Placeholder")
+    fill(node, {"dtype": dtype})
+    proto = node.attr["shape"].shape
+    proto.unknown_rank = shape is None
+    for size in shape or []:
+        proto.dim.add(size=size)
+
+
+def empty_graph():
+    graph = tf.compat.v1.GraphDef()
+    graph.versions.producer = tf.version.GRAPH_DEF_VERSION
+    return graph
+
+
+def extract_graph(attributes=(), shape=None, dtype=tf.float32, inputs=("images",)):
+    graph = empty_graph()
+    add_placeholder(graph, "images", dtype, shape)
+    node = graph.node.add(name="out", op="TFPatches>ExtractPatches", input=inputs)
+    fill(node, {**GRID, "T": dtype, **dict(attributes)})
+    return graph
+
+
+def fold_graph(attributes=(), shape=None, shape_shape=None):
+    graph = empty_graph()
+    add_placeholder(graph, "patches", tf.float32, shape)
+    add_placeholder(graph, "image_shape", tf.int64, shape_shape)
+    inputs = ["patches", "image_shape"]
+    node = graph.node.add(name="out", op="TFPatches>FoldPatches", input=inputs)
+    fill(node, {**GRID, "T": tf.float32, "Tshape": tf.int64, **dict(attributes)})
+    return graph
+
+
+def constant_fold_graph(image_shape):
+    graph = fold_graph()
+    node = graph.node[1]
+    node.op = "Const"
+    node.ClearField("attr")
+    fill(node, {"dtype": tf.int64})
+    proto = tf.make_tensor_proto(image_shape, tf.int64)
+    node.attr["value"].tensor.CopyFrom(proto)
+    return graph
+
+
+def in_function(graph, result):
+    """The same with the op in a function, where shapes are not checked on import."""
+    *arguments, node = graph.node
+    outer = empty_graph()
+    body = outer.library.function.add()
+    body.signature.name = "body"
+    body.node_def.add().CopyFrom(node)
+    body.ret["result"] = f"out:{result}:0"
+    types = [argument.attr["dtype"].type for argument in arguments]
+    body.signature.output_arg.add(name="result", type=types[0])
+    for argument, dtype in zip(arguments, types, strict=True):
+        body.signature.input_arg.add(name=argument.name, type=dtype)
+        outer.node.add().CopyFrom(argument)
+    names = [argument.name for argument in arguments]
+    call = outer.node.add(name="out", op="PartitionedCall", input=names)
+    call.attr["Tin"].list.type.extend(types)
+    call.attr["Tout"].list.type.append(types[0])
+    call.attr["f"].func.name = "body"
+    return outer
+
+
+def graphs():
+    """Names, graphs, and what to feed them."""
+    fed = {"images": IMAGES}
+    for attributes in ATTRIBUTES:
+        graph = extract_graph(attributes)
+        yield f"extract {attributes}", graph, fed
+        yield f"extract in a function {attributes}", in_function(graph, "patches"), fed
+    for shape in SHAPES:
+        yield f"extract shape {shape}", extract_graph(shape=shape), fed
+    strings = np.full([1, 4, 4, 1], b"text", object)
+    yield "extract strings", extract_graph(dtype=tf.string), {"images": strings}
+    for inputs in [], ["images"] * 2, ["^images"], ["images:1"], ["out"], ["nothing"]:
+        yield f"extract inputs {inputs}", extract_graph(inputs=inputs), fed
+    for wrong in IMAGES[0], IMAGES[None], np.float32(1), IMAGES[:, :0]:
+        yield f"extract fed {np.shape(wrong)}", extract_graph(), {"images": wrong}
+
+    fed = {"patches": PATCHES, "image_shape": np.array([1, 4, 4, 1])}
+    for attributes in *ATTRIBUTES, *({"Tshape": t} for t in (tf.string, tf.int32, 1)):
+        graph = fold_graph(attributes)
+        yield f"fold {attributes}", graph, fed
+        yield f"fold in a function {attributes}", in_function(graph, "images"), fed
+    for shape in SHAPES:
+        yield f"fold shape {shape}", fold_graph(shape=shape), fed
+    for shape in [3], [4, 4], [0], [2**62], [2**40, 2**40]:
+        yield f"fold shape of shape {shape}", fold_graph(shape_shape=shape), fed
+    for shape in IMAGE_SHAPES:
+        shape = np.array(shape, np.int64)
+        name = f"fold to {shape.tolist()}"
+        yield name, fold_graph(), {"patches": PATCHES, "image_shape": shape}
+        yield f"constant {name}", constant_fold_graph(shape), {"patches": PATCHES}
+
+
+RUN = """
+    import pickle
+    import sys
+    import tensorflow as tf
+    import tf_patches
+
+    def run(graph, fed):
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            definition = tf.compat.v1.GraphDef.FromString(graph)
+            tf.graph_util.import_graph_def(definition, name="")
+            return session.run("out:0", {f"{name}:0": fed[name] for name in fed})
+
+    def load(path, images):
+        return tf.saved_model.load(path).extract(images)
+
+    kind = {"graph": run, "saved model": load}
+    for name, how, *arguments in pickle.load(open(sys.argv[1], "rb")):
+        print(name, end=" -> ", flush=True)
+        try:
+            shape = kind[how](*arguments).shape
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            print("refused:", type(error).__name__, flush=True)
+        else:
+            print("accepted:", tuple(shape), flush=True)
+    """
+
+
+def outcomes(rows, tmp_path):
+    """What becomes of each row in a child process, which must survive them all."""
+    path = tmp_path / "rows.pickle"
+    path.write_bytes(pickle.dumps(rows))
+    ended = run_child(RUN, path)
+    assert ended.returncode == 0, ended.stdout[-1000:] + ended.stderr[-3000:]
+    lines = (line.rpartition(" -> ") for line in ended.stdout.splitlines())
+    return {name: outcome for name, _, outcome in lines}
+
+
+def test_graphs(tmp_path):
+    rows = [(name, "graph", g.SerializeToString(), fed) for name, g, fed in graphs()]
+    sound = {"images": IMAGES}
+    for name, graph in {
+        "sound": extract_graph(),
+        "sound function": in_function(extract_graph(), "patches"),
+    }.items():
+        rows.append((name, "graph", graph.SerializeToString(), sound))
+
+    ended = outcomes(rows, tmp_path)
+    assert len(ended) == len(rows)
+    assert ended.pop("sound") == ended.pop("sound function") == "accepted: (1, 3, 3, 4)"
+    accepted = {name for name in ended if not ended[name].startswith("refused")}
+    assert not accepted
+
+
+@pytest.fixture(scope="module")
+def sound_model(tmp_path_factory):
+    module = tf.Module()
+    sizes, strides, rates = GRID["ksizes"], ONES, ONES
+    module.extract = tf.function(
+        lambda images: tf_patches.extract_patches(
+            images, sizes, strides, rates, "VALID"
+        ),
+        input_signature=[tf.TensorSpec(None)],
+    )
+    path = tmp_path_factory.mktemp("sound")
+    tf.saved_model.save(module, path)
+    return path
+
+
+def alter(path, attributes):
+    """Gives the op in a SavedModel other attributes."""
+    proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    functions = proto.meta_graphs[0].graph_def.library.function
+    nodes = [node for function in functions for node in function.node_def]
+    (node,) = (node for node in nodes if node.op == "TFPatches>ExtractPatches")
+    for name in attributes:
+        del node.attr[name]
+    fill(node, attributes)
+    path.write_bytes(proto.SerializeToString())
+
+
+def test_saved_models(sound_model, tmp_path):
+    rows = []
+    for number, attributes in enumerate([{}, *ATTRIBUTES]):
+        folder = tmp_path / str(number)
+        shutil.copytree(sound_model, folder)
+        alter(folder / "saved_model.pb", attributes)
+        rows.append((f"{attributes}", "saved model", str(folder), IMAGES))
+
+    ended = outcomes(rows, tmp_path)
+    assert len(ended) == len(rows)
+    assert ended.pop("{}") == "accepted: (1, 3, 3, 4)"
+    accepted = {name for name in ended if not ended[name].startswith("refused")}
+    assert not accepted

@@ -1,0 +1,216 @@
+"""`tf.vectorized_map` and jacobians run the ops once, not once for each turn."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from compare import assert_same_bits
+
+import tf_patches
+
+GRID = dict(
+    sizes=[1, 2, 3, 1], strides=[1, 1, 2, 1], rates=[1, 2, 1, 1], padding="SAME"
+)
+IMAGES = np.random.default_rng(1).normal(size=(3, 2, 5, 4, 2)).astype(np.float32)
+SHAPE = IMAGES.shape[1:]
+LOOPS = {"While", "StatelessWhile", "ParallelBatch", "MapDefun"}
+
+
+def ours(images):
+    return tf_patches.extract_patches(images, **GRID)
+
+
+def built_in(images):
+    return tf.image.extract_patches(images, **GRID)
+
+
+PATCHES = np.stack([built_in(images) for images in IMAGES])
+
+
+def built_in_fold(patches):
+    images = tf.zeros([patches.shape[0], *SHAPE[1:]])
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        zeros = built_in(images)
+    return tape.gradient(zeros, images, output_gradients=patches)
+
+
+def fold(patches, image_shape=SHAPE):
+    return tf_patches.fold_patches(patches, image_shape, **GRID)
+
+
+@contextlib.contextmanager
+def no_warning(caplog):
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert not caplog.messages
+
+
+def node_types(traced):
+    definition = traced.graph.as_graph_def()
+    functions = [node for f in definition.library.function for node in f.node_def]
+    return {node.op for node in [*definition.node, *functions]}
+
+
+def run_without_loops(function, caplog, *arguments):
+    """The result of `function`, whose graph is to hold no loop, made unwarned."""
+    with no_warning(caplog):
+        traced = tf.function(function).get_concrete_function(*arguments)
+    types = node_types(traced)
+    assert not types & LOOPS
+    assert types & {"TFPatches>ExtractPatches", "TFPatches>FoldPatches"}
+    return traced(*arguments)
+
+
+def mapped(function):
+    return lambda *elements: tf.vectorized_map(lambda turn: function(*turn), elements)
+
+
+def test_loops_are_seen(caplog):
+    """What the tests below forbid is there for an op that has no converter."""
+    with pytest.raises(AssertionError):
+        run_without_loops(mapped(built_in), caplog, IMAGES)
+    assert any("while_loop" in message for message in caplog.messages)
+
+
+def test_extract(caplog):
+    patches = run_without_loops(mapped(ours), caplog, IMAGES)
+    assert_same_bits(patches, PATCHES)
+
+
+# The image shape as it comes: known, a tensor outside of the loop, or made anew
+# in every turn.
+SHAPES = {
+    "list": lambda patches: list(SHAPE),
+    "batch None": lambda patches: [None, *SHAPE[1:]],
+    "int32": lambda patches: tf.constant(SHAPE),
+    "int64": lambda patches: tf.constant(SHAPE, tf.int64),
+    "of the turn": lambda patches: tf.concat([tf.shape(patches)[:1], SHAPE[1:]], 0),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fold(shape, caplog):
+    images = run_without_loops(
+        mapped(lambda patches: fold(patches, SHAPES[shape](patches))), caplog, PATCHES
+    )
+    assert_same_bits(images, [built_in_fold(patches) for patches in PATCHES])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_fold_with_shapes_as_elements(dtype, caplog):
+    shapes = np.array([SHAPE] * len(PATCHES), dtype)
+    images = run_without_loops(mapped(fold), caplog, PATCHES, shapes)
+    assert_same_bits(images, [built_in_fold(patches) for patches in PATCHES])
+
+
+def test_fold_of_the_same_patches(caplog):
+    shapes = np.array([SHAPE] * 2)
+    images = run_without_loops(
+        mapped(lambda shape: fold(tf.constant(PATCHES[0]), shape)), caplog, shapes
+    )
+    assert_same_bits(images, [built_in_fold(PATCHES[0])] * 2)
+
+
+def test_fold_with_shapes_that_differ():
+    shapes = np.array([SHAPE, (2, 5, 3, 2), SHAPE])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image_shape"):
+        mapped(fold)(PATCHES, shapes)
+
+
+def test_unknown_dimensions(caplog):
+    traced = tf.function(
+        mapped(lambda images: fold(ours(images), tf.shape(images))),
+        input_signature=[tf.TensorSpec([None] * 5)],
+    )
+    with no_warning(caplog):
+        result = traced(IMAGES)
+    assert not node_types(traced.get_concrete_function()) & LOOPS
+    assert_same_bits(result, [built_in_fold(patches) for patches in PATCHES])
+
+
+def test_nested(caplog):
+    images = IMAGES[:, :, None]
+    patches = run_without_loops(mapped(mapped(ours)), caplog, images)
+    assert_same_bits(patches, PATCHES[:, :, None])
+
+    patches = PATCHES[:, :, None]
+    shape = [1, *SHAPE[1:]]
+    folded = run_without_loops(
+        mapped(mapped(lambda p: fold(p, shape))), caplog, patches
+    )
+    expected = [[built_in_fold(patch) for patch in turn] for turn in patches]
+    assert_same_bits(folded, expected)
+
+
+def gradient(extract):
+    def backward(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            patches = extract(images)
+            loss = patches * patches * patches
+        return tape.gradient(loss, images)
+
+    return backward
+
+
+def jacobian(function):
+    def of(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            result = function(images)
+        return tape.jacobian(result, images)
+
+    return of
+
+
+def batch_jacobian(function):
+    def of(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            result = function(images)
+        return tape.batch_jacobian(result, images)
+
+    return of
+
+
+@pytest.mark.parametrize("derivative", [jacobian, batch_jacobian])
+@pytest.mark.parametrize(
+    "mine, theirs",
+    [(ours, built_in), (gradient(ours), gradient(built_in))],
+    ids=["extract", "gradient"],
+)
+def test_jacobian(derivative, mine, theirs, caplog):
+    images = tf.constant(IMAGES[0])
+    actual = run_without_loops(derivative(mine), caplog, images)
+    assert_same_bits(actual, derivative(theirs)(images))
+
+
+def test_jacobian_of_fold(caplog):
+    """Fold is extraction's adjoint, so its jacobian is the transpose."""
+    actual = run_without_loops(jacobian(fold), caplog, tf.constant(PATCHES[0]))
+    transpose = jacobian(built_in)(tf.constant(IMAGES[0]))
+    assert_same_bits(actual, np.transpose(transpose, [4, 5, 6, 7, 0, 1, 2, 3]))
+
+
+@pytest.mark.parametrize("function", [ours, gradient(ours)], ids=["extract", "fold"])
+def test_no_turns(function, caplog):
+    expected = tf.TensorShape([0]).concatenate(function(tf.constant(IMAGES[0])).shape)
+    result = run_without_loops(mapped(function), caplog, IMAGES[:0])
+    assert result.shape == expected
+
+    traced = tf.function(
+        mapped(function), input_signature=[tf.TensorSpec([None, *SHAPE])]
+    )
+    assert traced(IMAGES[:0]).shape == expected
+
+
+@pytest.mark.parametrize("shape", [(3, 0, 5, 4, 2), (3, 2, 5, 4, 0), (3, 2, 0, 4, 2)])
+def test_empty_images(shape, caplog):
+    images = np.zeros(shape, np.float32)
+    patches = run_without_loops(mapped(ours), caplog, images)
+    assert_same_bits(patches, [built_in(turn) for turn in images])
