@@ -12,6 +12,7 @@
 #include "kernels/number.h"
 #include "native/buffer.h"
 #include "native/check.h"
+#include "native/flushed_subnormals.h"
 #include "native/requests.h"
 #include "native/shares.h"
 #include "native/tests.h"
@@ -78,14 +79,16 @@ struct Draw {
   }
 };
 
-// Numbers of 16 bits: what float has, rounded, or their own bits.
+// Numbers of 16 bits: what float has, rounded, or their own bits, those of tiny
+// numbers among the special ones.
 template <typename T>
 T DrawSmall(Random& random, Values values) {
-  if (values != Values::kArbitrary) {
+  const bool tiny = values == Values::kSpecial && random.OneIn(2);
+  if (values != Values::kArbitrary && !tiny) {
     return T(Draw<float>::Value(random, values));
   }
   T value;
-  value.bits = static_cast<uint16_t>(random.Bits());
+  value.bits = static_cast<uint16_t>(random.Bits() & (tiny ? 0x87ff : 0xffff));
   return value;
 }
 template <>
@@ -175,6 +178,21 @@ void TestFold(Check& check) {
       type.check(check, random, request, type, CheckShares);
     }
   });
+}
+
+// Half has no use for the subnormal numbers of float.
+void TestFoldOfHalfFlushed(Check& check) {
+  const auto check_flushed = [](Check& check, Random& random,
+                                const Trial& trial) {
+    const FlushedSubnormals flushed;
+    CheckShares(check, random, trial);
+  };
+  const Type half = {"half", Number::kHalf, CheckFold<Half>};
+  ForEachRequest(check.cases() / 5,
+                 [&](const Request& request, Random& random) {
+                   if (!random.OneIn(5)) return;
+                   half.check(check, random, request, half, check_flushed);
+                 });
 }
 
 void TestFoldInThreads(Check& check) {

@@ -31,10 +31,12 @@ constexpr Test kTests[] = {
     {"half: subnormals flushed", TestHalfWithoutSubnormals},
     {"bfloat16: conversions", TestBFloat16Conversions},
     {"bfloat16: sums", TestBFloat16Sums},
+    {"share: units", TestUnitsPerShare},
     {"extract: sweep", TestExtract},
     {"extract: large", TestLargeExtract},
     {"extract: threads", TestExtractInThreads},
     {"fold: sweep", TestFold},
+    {"fold: subnormals flushed", TestFoldOfHalfFlushed},
     {"fold: threads", TestFoldInThreads},
 };
 

@@ -8,12 +8,9 @@
 #include <vector>
 
 #include "native/check.h"
+#include "native/flushed_subnormals.h"
 #include "native/random.h"
 #include "native/tests.h"
-
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 namespace tf_patches {
 namespace {
@@ -187,19 +184,6 @@ void CheckSums(Check& check) {
     }
   }
 }
-
-// While it lives, this thread takes subnormal floats for zeros, as TensorFlow's
-// do, where that is known how to be done.
-class FlushedSubnormals {
- public:
-#ifdef __SSE__
-  FlushedSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~FlushedSubnormals() { _mm_setcsr(before_); }
-
- private:
-  const unsigned before_;
-#endif
-};
 
 // All that half does, in bits.
 __attribute__((noinline)) std::vector<uint32_t> HalfResults() {

@@ -19,11 +19,14 @@ void TestBFloat16Conversions(Check& check);
 void TestBFloat16Sums(Check& check);
 void TestHalfWithoutSubnormals(Check& check);
 
+void TestUnitsPerShare(Check& check);
+
 void TestExtract(Check& check);
 void TestLargeExtract(Check& check);
 void TestExtractInThreads(Check& check);
 
 void TestFold(Check& check);
+void TestFoldOfHalfFlushed(Check& check);
 void TestFoldInThreads(Check& check);
 
 }  // namespace tf_patches
