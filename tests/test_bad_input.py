@@ -230,7 +230,6 @@ def test_accepted_in_eager_mode_only(name, values):
     assert_accepted(eager, CALL | {name: values})
 
 
-@pytest.mark.xfail(reason="not yet refused while a graph is built", strict=True)
 @in_graphs
 @pytest.mark.parametrize("name", ["sizes", "strides", "rates"])
 def test_a_fifth_value_in_a_graph(name, mode):
@@ -444,7 +443,6 @@ def test_fold_of_what_only_the_run_knows(wrong, shown):
         tf.function(fold, input_signature=specs, autograph=False)(patches, image_shape)
 
 
-@pytest.mark.xfail(reason="TensorShape aborts the process", strict=True)
 def test_fold_to_shapes_that_cannot_be():
     """TensorFlow multiplies dimensions up to a zero, and aborts if that overflows."""
     child_output(

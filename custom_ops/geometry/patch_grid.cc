@@ -18,11 +18,10 @@ std::string ToString(const std::array<int64_t, 4>& shape) {
   return text + "]";
 }
 
+// Multiplies from the left, as TensorFlow's shapes do: a zero saves only what
+// comes after it.
 bool Fits(const std::array<int64_t, 4>& shape) {
   int64_t elements = 1;
-  for (const int64_t dim : shape) {
-    if (dim == 0) return true;
-  }
   for (const int64_t dim : shape) {
     if (__builtin_mul_overflow(elements, dim, &elements)) return false;
   }

@@ -41,6 +41,13 @@ bool Repeats(const Band& band, const Band& run, int64_t stride) {
           band.cover.index + band.repeats == run.cover.index);
 }
 
+// From one patch over a pixel to the next, where patches are `patch` elements
+// apart and their taps `tap`. The steps of a single patch may be out of reach.
+Steps StepsOver(const Cover& cover, int64_t patch, int64_t tap) {
+  if (cover.count <= 1) return {cover.count, 0};
+  return {cover.count, cover.index_step * patch - cover.tap_step * tap};
+}
+
 std::vector<Band> FindRuns(const Axis& axis, Range cols) {
   std::vector<Band> runs;
   for (int64_t col = cols.begin; col < cols.end; ++col) {
@@ -114,13 +121,11 @@ class Folder {
     const T* const src = patches_ +
                          (batch * grid_.rows.count + lines.index) * line_ +
                          lines.tap * patch_row_;
-    const Steps line_steps = {
-        lines.count, lines.index_step * line_ - lines.tap_step * patch_row_};
+    const Steps line_steps = StepsOver(lines, line_, patch_row_);
     T* const dst = images_ + (batch * grid_.rows.image + row) * image_row_;
     for (const Band& band : bands) {
       const Cover& cover = band.cover;
-      const Steps col_steps = {
-          cover.count, cover.index_step * patch_ - cover.tap_step * pixel_};
+      const Steps col_steps = StepsOver(cover, patch_, pixel_);
       SumRuns(src + cover.index * patch_ + cover.tap * pixel_, line_steps,
               col_steps, dst + band.col * pixel_,
               Runs{band.pixels * pixel_, band.repeats,

@@ -2,7 +2,10 @@
 // they run.
 #include <array>
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -22,10 +25,27 @@ bool SpaceIsKnown(InferenceContext* c, ShapeHandle images) {
          c->ValueKnown(c->Dim(images, 2));
 }
 
+// TensorFlow's shape function takes four values and no more, its kernel four or
+// more.
+absl::Status CheckLengths(InferenceContext* c) {
+  for (const char* name : {"ksizes", "strides", "rates"}) {
+    std::vector<int32_t> values;
+    TF_RETURN_IF_ERROR(c->GetAttr(name, &values));
+    if (values.size() > 4) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name == std::string("ksizes") ? "sizes" : name,
+                       " must have 4 values, [1, rows, cols, 1], but got [",
+                       absl::StrJoin(values, ", "), "]."));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // TensorFlow's shape function looks at strides only where it counts patches,
 // and calls wrong ones invalid; its kernel calls them out of range.
 absl::Status ReadPatchSpec(InferenceContext* c, ShapeHandle images,
                            PatchSpec* spec) {
+  TF_RETURN_IF_ERROR(CheckLengths(c));
   const absl::Status status = tf_patches::ReadPatchSpec(c, spec);
   if (absl::IsOutOfRange(status) && SpaceIsKnown(c, images) &&
       absl::StartsWith(status.message(), "strides")) {
