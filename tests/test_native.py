@@ -11,7 +11,10 @@ from child import child_output
 import tf_patches
 
 PACKAGE = Path(tf_patches.__file__).parent
-COMMAND = "pip install --force-reinstall --no-deps --no-build-isolation ."
+COMMAND = (
+    'pip install "setuptools>=77" && '
+    "pip install --force-reinstall --no-deps --no-build-isolation ."
+)
 
 
 def test_build_info():

@@ -9,7 +9,11 @@ import tensorflow as tf
 
 _FOLDER = Path(__file__).parent
 _BUILD_INFO = _FOLDER / "_build_info.json"
-_REBUILD = "pip install --force-reinstall --no-deps --no-build-isolation ."
+# Without isolation, to compile against the TensorFlow that is running.
+_REBUILD = (
+    'pip install "setuptools>=77" && '
+    "pip install --force-reinstall --no-deps --no-build-isolation ."
+)
 
 
 def build_info() -> dict[str, Any]:
