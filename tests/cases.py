@@ -1,0 +1,183 @@
+"""The cases that the sweeps draw: where patches lie, and what bits pixels hold."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import settings
+from hypothesis import strategies as st
+
+FLOATS = ["bfloat16", "float16", "float32", "float64"]
+COMPLEX = ["complex64", "complex128"]
+INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+NUMBERS = [*FLOATS, *COMPLEX, *INTEGERS]
+DTYPES = [*NUMBERS, "bool"]
+BUILTIN_DTYPES = NUMBERS  # TensorFlow has no kernel for bool
+
+MANTISSA_BITS = {"bfloat16": 7, "float16": 10, "float32": 23, "float64": 52}
+PART = {"complex64": "float32", "complex128": "float64"}
+
+
+class Case(NamedTuple):
+    shape: tuple  # of the images
+    grid: dict  # sizes, strides, rates and padding, as the ops take them
+
+
+def case(shape, sizes, strides, rates, padding):
+    """A case of `sizes`, `strides` and `rates` given as (rows, cols)."""
+    lists = {"sizes": sizes, "strides": strides, "rates": rates}
+    grid = {name: [1, *values, 1] for name, values in lists.items()}
+    return Case(tuple(shape), {**grid, "padding": padding})
+
+
+# Large enough for several threads, and each another way through the kernels:
+# short and long runs of memory, whole image rows, holes, borders, no overlap.
+SHARED_OUT = [
+    case((2, 150, 131, 1), (3, 3), (1, 1), (1, 1), "SAME"),
+    case((3, 50, 61, 1), (17, 15), (1, 1), (2, 3), "SAME"),
+    case((1, 90, 83, 3), (5, 4), (1, 2), (1, 1), "VALID"),
+    case((2, 160, 160, 3), (16, 16), (16, 16), (1, 1), "VALID"),
+    case((1, 70, 61, 5), (7, 7), (3, 2), (2, 3), "SAME"),
+    case((3, 100, 40, 3), (4, 40), (1, 1), (1, 1), "VALID"),
+    case((1, 41, 57, 32), (3, 3), (1, 1), (2, 2), "SAME"),
+    case((1, 20, 20, 3), (33, 29), (1, 1), (1, 1), "SAME"),
+    case((300, 9, 9, 6), (3, 3), (2, 2), (1, 1), "SAME"),
+    case((1, 1, 60000, 1), (1, 9), (1, 1), (1, 1), "SAME"),
+    case((1, 50000, 1, 1), (11, 1), (1, 1), (1, 1), "SAME"),
+]
+
+# Over 32 MiB, which no cache holds.
+STREAMED = [
+    ("uint8", *case((1, 1200, 1201, 1), (5, 5), (1, 1), (1, 1), "SAME")),
+    ("uint16", *case((2, 700, 701, 1), (7, 3), (1, 1), (2, 3), "SAME")),
+    ("float32", *case((1, 300, 301, 3), (7, 7), (1, 1), (1, 1), "SAME")),
+    ("float32", *case((3, 120, 121, 64), (3, 3), (1, 1), (1, 1), "VALID")),
+    ("float32", *case((1, 600, 610, 3), (299, 211), (64, 64), (1, 1), "SAME")),
+    ("complex128", *case((1, 40, 1101, 2), (7, 70), (5, 29), (1, 2), "SAME")),
+    ("complex128", *case((1, 24, 1200, 1), (20, 1100), (1, 16), (1, 1), "VALID")),
+]
+
+
+def examples(count):
+    """How often to run a test: `count` times, or more in a larger profile."""
+    return settings(max_examples=count * settings.default.max_examples // 100)
+
+
+@st.composite
+def _axes(draw, padding, lacking, extra, fits):
+    """An image's extent along an axis, and the size, stride and rate of patches.
+
+    Where pixels are `lacking` no patch lies on the image. With padding VALID it
+    is then smaller than a patch: by up to a stride if the case `fits`.
+    """
+    size = draw(st.integers(1, 5))
+    stride = draw(st.integers(1, 6))
+    rate = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    span = (size - 1) * rate + 1
+    if lacking and padding == "SAME":
+        return 0, size, stride, rate
+    if lacking:
+        most = min(span, stride) if fits else span
+        return span - draw(st.integers(1, most)), size, stride, rate
+    least = span if padding == "VALID" else 1
+    return draw(st.integers(least, least + extra)), size, stride, rate
+
+
+@st.composite
+def cases(draw, fits=False, small=False):
+    """Any case, or with `fits` only what asks for no negative number of patches."""
+    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    lacking = draw(st.sampled_from([*[""] * 16, "batch", "rows", "cols", "depth"]))
+    wide = not small and draw(st.booleans())
+    rows, *row_axis = draw(_axes(padding, lacking == "rows", 8, fits))
+    cols, *col_axis = draw(_axes(padding, lacking == "cols", 70 if wide else 8, fits))
+    batch = 0 if lacking == "batch" else draw(st.integers(1, 2 if wide else 3))
+    depths = [1, 2, 3] if wide else [1, 2, 3, 4, 5, 9, 17]
+    depth = 0 if lacking == "depth" else draw(st.sampled_from(depths))
+    attributes = zip(row_axis, col_axis, strict=True)
+    return case((batch, rows, cols, depth), *attributes, padding)
+
+
+@st.composite
+def signatures(draw, shape):
+    """What a graph may know of `shape`: all, some of it, or not even the rank."""
+    if draw(st.integers(0, 4)) == 0:
+        return None
+    known = draw(st.tuples(*[st.booleans()] * len(shape)))
+    return [dim if k else None for dim, k in zip(shape, known, strict=True)]
+
+
+# Sizes, strides or rates: right or zero, unsupported, or too few. Not negative,
+# with which TensorFlow's shape function infers dimensions below zero.
+_values = st.integers(0, 3)
+attributes = st.one_of(
+    st.tuples(st.just(1), _values, _values, st.just(1)).map(list),
+    st.tuples(_values, st.just(2), st.just(1), _values).map(list),
+    st.lists(_values, max_size=3),
+)
+any_attributes = st.one_of(
+    attributes,
+    st.lists(_values, min_size=4, max_size=4),
+    st.tuples(st.just(1), _values, _values, st.just(1), _values).map(list),
+)
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_bits(shape, dtype, seed):
+    """Any bits; of a floating or complex dtype also its special values."""
+    random = np.random.default_rng(seed)
+    if dtype == "bool":
+        return random.integers(0, 2, shape).astype(bool)
+    part = PART.get(dtype, dtype)
+    *rest, depth = shape
+    parts = (*rest, depth * (2 if dtype in PART else 1))
+    values = _any_bits(random, parts, part)
+    if part in MANTISSA_BITS:
+        special = random.choice(special_values(part), parts)
+        values = np.where(random.random(parts) < 0.4, special, values)
+    return values.view(tf.as_dtype(dtype).as_numpy_dtype)
+
+
+def denormals(shape, dtype, seed):
+    """Numbers so small that TensorFlow's threads may take them for zero."""
+    part = PART.get(dtype, dtype)
+    *rest, depth = shape
+    random = np.random.default_rng(seed)
+    values = _any_bits(random, (*rest, depth * (2 if dtype in PART else 1)), part)
+    bits = values.view(_unsigned(part))
+    exponent = bits.dtype.type(special_values(part)[_INFINITY].view(bits.dtype))
+    return (bits & ~exponent).view(tf.as_dtype(dtype).as_numpy_dtype)
+
+
+_INFINITY = 6
+
+
+def special_values(dtype):
+    bits, mantissa = 8 * tf.as_dtype(dtype).size, MANTISSA_BITS[dtype]
+    sign, smallest_normal = 1 << (bits - 1), 1 << mantissa
+    infinity = sign - smallest_normal
+    one = (infinity >> 1) & infinity
+    positive = [
+        0,
+        1,  # the smallest denormal
+        smallest_normal - 1,  # the largest denormal
+        smallest_normal,
+        one,
+        infinity - 1,  # the largest number
+        infinity,
+        infinity | 1,  # a signalling NaN
+        infinity | smallest_normal >> 1 | 5,  # a quiet NaN with a payload
+    ]
+    patterns = [*positive, *(sign | pattern for pattern in positive)]
+    return np.array(patterns, _unsigned(dtype)).view(tf.as_dtype(dtype).as_numpy_dtype)
+
+
+def _unsigned(dtype):
+    return f"u{tf.as_dtype(dtype).size}"
+
+
+def _any_bits(random, shape, dtype):
+    *rest, depth = shape
+    raw = random.integers(0, 256, (*rest, depth * tf.as_dtype(dtype).size), np.uint8)
+    return raw.view(tf.as_dtype(dtype).as_numpy_dtype)

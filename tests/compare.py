@@ -1,0 +1,67 @@
+"""Equality to the bit, of results and of failures."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def assert_same_bits(ours, expected):
+    ours, expected = np.asarray(ours), np.asarray(expected)
+    assert ours.dtype == expected.dtype
+    assert ours.shape == expected.shape
+    ours, expected = _bytes(ours), _bytes(expected)
+    if not np.array_equal(ours, expected):
+        np.testing.assert_array_equal(ours, expected)  # says where
+
+
+def assert_same_numbers(ours, expected):
+    """Equality to the bit, but any NaN equals any other."""
+    assert_same_bits(_one_nan(np.asarray(ours)), _one_nan(np.asarray(expected)))
+
+
+def assert_same_outcome(ours, builtin, same=assert_same_bits):
+    """Calls both: the same result, or an exception of the same class."""
+    try:
+        expected = builtin()
+    except Exception as error:
+        with pytest.raises(type(error)) as caught:
+            ours()
+        assert caught.type is type(error), caught.value
+    else:
+        same(ours(), expected)
+
+
+def in_graph(function, *tensors, signature=None):
+    """Calls `function` in a graph that knows the shapes in `signature`."""
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    shapes = signature or [tensor.shape for tensor in tensors]
+    specs = [
+        tf.TensorSpec(shape, tensor.dtype)
+        for shape, tensor in zip(shapes, tensors, strict=True)
+    ]
+    return tf.function(function, input_signature=specs, autograph=False)(*tensors)
+
+
+def refused_late(function):
+    """Calls `function`; what a graph refused as it was built counts as refused.
+
+    While a graph is built an InvalidArgumentError appears as a ValueError. Ours
+    may see sooner than the built-in op that no run can succeed.
+    """
+    try:
+        return function()
+    except ValueError as error:
+        raise tf.errors.InvalidArgumentError(None, None, str(error)) from error
+
+
+def _bytes(array):
+    return np.ascontiguousarray(array).view(np.uint8)
+
+
+def _one_nan(array):
+    if array.dtype.kind == "c":
+        part = array.real.dtype
+        return _one_nan(np.ascontiguousarray(array).view(part))
+    if array.dtype.kind in "iu":
+        return array
+    return np.where(array == array, array, array.dtype.type("nan"))

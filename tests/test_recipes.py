@@ -1,0 +1,151 @@
+"""What people do with patches, with the numbers of the documentation."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from compare import assert_same_bits
+
+import tf_patches
+
+ONES = [1, 1, 1, 1]
+
+
+def _one_to_hundred():
+    return tf.reshape(tf.range(1, 101), [1, 10, 10, 1])
+
+
+def test_documented_example_solid():
+    patches = tf_patches.extract_patches(
+        _one_to_hundred(), [1, 3, 3, 1], [1, 5, 5, 1], ONES, "VALID"
+    )
+    assert patches.numpy().tolist() == [
+        [
+            [
+                [1, 2, 3, 11, 12, 13, 21, 22, 23],
+                [6, 7, 8, 16, 17, 18, 26, 27, 28],
+            ],
+            [
+                [51, 52, 53, 61, 62, 63, 71, 72, 73],
+                [56, 57, 58, 66, 67, 68, 76, 77, 78],
+            ],
+        ]
+    ]
+
+
+def test_documented_example_dilated():
+    patches = tf_patches.extract_patches(
+        _one_to_hundred(), [1, 3, 3, 1], [1, 5, 5, 1], [1, 2, 2, 1], "VALID"
+    )
+    assert patches.numpy().tolist() == [
+        [
+            [
+                [1, 3, 5, 21, 23, 25, 41, 43, 45],
+                [6, 8, 10, 26, 28, 30, 46, 48, 50],
+            ],
+            [
+                [51, 53, 55, 71, 73, 75, 91, 93, 95],
+                [56, 58, 60, 76, 78, 80, 96, 98, 100],
+            ],
+        ]
+    ]
+
+
+def test_documented_example_one_patch_fits():
+    patches = tf_patches.extract_patches(
+        _one_to_hundred(), [1, 4, 4, 1], [1, 7, 7, 1], ONES, "VALID"
+    )
+    expected = [1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24, 31, 32, 33, 34]
+    assert patches.numpy().tolist() == [[[expected]]]
+
+
+def test_documented_example_zeros_outside():
+    patches = tf_patches.extract_patches(
+        _one_to_hundred(), [1, 4, 4, 1], [1, 7, 7, 1], ONES, "SAME"
+    )
+    # 11 pixels are covered of 10: one more col and row lies after the image.
+    (first, second), (third, fourth) = patches.numpy().reshape(2, 2, 4, 4).tolist()
+    assert first == [[1, 2, 3, 4], [11, 12, 13, 14], [21, 22, 23, 24], [31, 32, 33, 34]]
+    assert second == [[8, 9, 10, 0], [18, 19, 20, 0], [28, 29, 30, 0], [38, 39, 40, 0]]
+    assert third == [[71, 72, 73, 74], [81, 82, 83, 84], [91, 92, 93, 94], [0] * 4]
+    assert fourth == [[78, 79, 80, 0], [88, 89, 90, 0], [98, 99, 100, 0], [0] * 4]
+
+
+def test_old_name_by_position_and_by_keyword():
+    images = _one_to_hundred()
+    sizes, strides = [1, 3, 3, 1], [1, 5, 5, 1]
+    by_position = tf_patches.extract_image_patches(
+        images, sizes, strides, ONES, "VALID"
+    )
+    by_keyword = tf_patches.extract_image_patches(
+        images=images, ksizes=sizes, strides=strides, rates=ONES, padding="VALID"
+    )
+    assert by_position[0, 1, 1].numpy().tolist() == [56, 57, 58, 66, 67, 68, 76, 77, 78]
+    assert_same_bits(by_keyword, by_position)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_large_batch_in_chunks(chunk):
+    images = np.random.default_rng(1).normal(size=(8, 20, 18, 3)).astype(np.float32)
+    grid = {"sizes": [1, 8, 8, 1], "strides": [1, 4, 4, 1], "rates": ONES}
+
+    def extract(images):
+        return tf_patches.extract_patches(images, **grid, padding="SAME")
+
+    chunks = [extract(images[i : i + chunk]) for i in range(0, 8, chunk)]
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(chunk).map(extract)
+    whole = extract(images)
+    assert_same_bits(tf.concat(chunks, 0), whole)
+    assert_same_bits(tf.concat(list(dataset), 0), whole)
+
+
+def test_one_image_in_tiles_and_back():
+    image = np.random.default_rng(1).integers(0, 256, (12, 20, 3)).astype(np.uint8)
+    grid = {"sizes": [1, 4, 5, 1], "strides": [1, 4, 5, 1], "rates": ONES}
+    patches = tf_patches.extract_patches(image[None], **grid, padding="VALID")
+    tiles = tf.reshape(patches, [-1, 4, 5, 3])
+    assert tiles.shape == (12, 4, 5, 3)
+    assert_same_bits(tiles[5], image[4:8, 5:10])
+    back = tf_patches.fold_patches(patches, [1, 12, 20, 3], **grid, padding="VALID")
+    assert_same_bits(back[0], image)
+
+
+def test_one_image_in_overlapping_tiles_of_a_reflected_border():
+    image = np.random.default_rng(1).integers(0, 256, (10, 13, 3)).astype(np.float32)
+    border = [[2, 4], [2, 3], [0, 0]]
+    wide = tf.pad(image, border, "REFLECT")[None]
+    grid = {"sizes": [1, 8, 6, 1], "strides": [1, 4, 3, 1], "rates": ONES}
+    patches = tf_patches.extract_patches(wide, **grid, padding="VALID")
+    assert patches.shape == (1, 3, 5, 8 * 6 * 3)
+    last = tf.reshape(patches[0, -1, -1], [8, 6, 3])
+    assert_same_bits(last, np.pad(image, border, "reflect")[8:, 12:])
+
+    def fold(patches):
+        return tf_patches.fold_patches(patches, wide.shape, **grid, padding="VALID")
+
+    # The mean of equal numbers, of which at most four overlap, is exact.
+    mean = fold(patches) / fold(tf.ones_like(patches))
+    assert_same_bits(mean[0, 2:12, 2:15], image)
+
+
+def _random_patches(image, count, size, seed):
+    """Crops at random places, every other flipped by chance, without a loop."""
+    grid = {"sizes": [1, size, size, 1], "strides": ONES, "rates": ONES}
+    every = tf_patches.extract_patches(image[None], **grid, padding="VALID")
+    every = tf.reshape(every, [-1, size, size, image.shape[-1]])
+    place, chance = tf.random.split([seed, 0])
+    picks = tf.random.stateless_uniform([count], place, 0, len(every), tf.int32)
+    crops = tf.gather(every, picks)
+    flip = tf.random.stateless_uniform([count, 1, 1, 1], chance) < 0.5
+    return picks, flip, tf.where(flip, tf.reverse(crops, [2]), crops)
+
+
+def test_random_patches_are_crops_and_reproducible():
+    image = np.random.default_rng(1).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    picks, flips, crops = _random_patches(image, 50, 9, seed=7)
+    assert set(flips.numpy().ravel()) == {False, True}
+    for pick, flip, crop in zip(picks, flips, crops, strict=True):
+        row, col = divmod(int(pick), 40 - 9 + 1)
+        expected = image[row : row + 9, col : col + 9]
+        assert_same_bits(crop, expected[:, ::-1] if flip else expected)
+    assert_same_bits(_random_patches(image, 50, 9, seed=7)[2], crops)
+    assert not np.array_equal(_random_patches(image, 50, 9, seed=8)[2], crops)

@@ -1,0 +1,128 @@
+"""What a graph knows of a result before it runs, and what it then refuses."""
+
+import itertools
+
+import oracle
+import pytest
+import tensorflow as tf
+from cases import any_attributes, attributes, case, examples
+from compare import assert_same_outcome
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import tf_patches
+
+SHAPE = (2, 7, 6, 3)
+KNOWLEDGE = [None, *itertools.product(*[(dim, None) for dim in SHAPE])]
+SPECS = [
+    ((2, 3), (1, 1), (1, 1)),
+    ((2, 3), (3, 2), (1, 1)),
+    ((1, 1), (1, 1), (2, 3)),
+    ((1, 2), (1, 2), (5, 2)),
+    ((3, 2), (2, 1), (3, 5)),
+    ((8, 7), (2, 2), (1, 1)),
+    ((9, 8), (4, 4), (1, 1)),
+]
+
+
+def _infer(op, shape, grid):
+    with tf.Graph().as_default():
+        return op(tf.compat.v1.placeholder(tf.int32, shape), **grid).shape
+
+
+def _assert_refines(ours, theirs):
+    """What is known of theirs is known of ours, and is the same."""
+    assert theirs.rank is None or ours.rank == theirs.rank
+    for our_dim, their_dim in zip(ours, theirs, strict=True):
+        assert their_dim is None or our_dim == their_dim
+
+
+@pytest.mark.parametrize("shape", KNOWLEDGE)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_infers_what_builtin_infers(spec, padding, shape):
+    _, grid = case(SHAPE, *spec, padding)
+    ours = _infer(tf_patches.extract_patches, shape, grid)
+    _assert_refines(ours, _infer(tf.image.extract_patches, shape, grid))
+    result = tf.image.extract_patches(tf.zeros(SHAPE), **grid)
+    assert ours.is_compatible_with(result.shape)
+
+
+def test_infers_rows_where_cols_are_unknown():
+    _, grid = case(SHAPE, (2, 3), (2, 3), (1, 1), "VALID")
+    shape = _infer(tf_patches.extract_patches, [None, 7, None, 3], grid)
+    assert shape.as_list() == [None, 3, None, 18]
+
+
+@examples(200)
+@given(st.integers(0, 2), attributes, st.sampled_from(KNOWLEDGE))
+def test_refuses_what_builtin_refuses(wrong, attribute, known):
+    grid = dict(case(SHAPE, (2, 1), (2, 1), (1, 2), "VALID").grid)
+    grid[list(grid)[wrong]] = attribute
+    _assert_refuses(known, grid)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="lengths are not checked first, nor for a fifth value"
+)
+@settings(examples(200), phases=[Phase.generate])
+@given(any_attributes, any_attributes, any_attributes, st.sampled_from(KNOWLEDGE))
+def test_refuses_several_arguments_as_builtin_does(sizes, strides, rates, known):
+    grid = {"sizes": sizes, "strides": strides, "rates": rates, "padding": "VALID"}
+    _assert_refuses(known, grid)
+
+
+def _assert_refuses(known, grid):
+    try:
+        _infer(tf.image.extract_patches, known, grid)
+    except Exception:
+        assert_same_outcome(
+            lambda: _infer(tf_patches.extract_patches, known, grid),
+            lambda: _infer(tf.image.extract_patches, known, grid),
+        )
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 5])
+def test_refuses_images_of_another_rank(rank):
+    _assert_refuses([1] * rank, case(SHAPE, (1, 1), (1, 1), (1, 1), "SAME").grid)
+
+
+_, GRID = case(SHAPE, (2, 3), (2, 2), (1, 1), "SAME")
+
+
+def _infer_fold(patches_shape, image_shape):
+    """The shape that a fold has where `image_shape` is partly a placeholder."""
+    with tf.Graph().as_default():
+        patches = tf.compat.v1.placeholder(tf.int32, patches_shape)
+        unknown = tf.compat.v1.placeholder(tf.int32, [])
+        if image_shape is None:
+            shape = tf.compat.v1.placeholder(tf.int64, None)
+        else:
+            shape = tf.stack([unknown if dim is None else dim for dim in image_shape])
+        return tf_patches.fold_patches(patches, shape, **GRID).shape
+
+
+@pytest.mark.parametrize("known", KNOWLEDGE)
+def test_fold_infers_its_shape(known):
+    dims = list(known or [None] * 4)
+    assert _infer_fold(None, known).as_list() == dims
+    # Patches tell the batch and the depth, rows and cols only within a stride.
+    patches_shape = oracle.patches_shape(SHAPE, **GRID)
+    assert _infer_fold(patches_shape, known).as_list() == [2, *dims[1:3], 3]
+
+
+@pytest.mark.parametrize(
+    "patches_shape, image_shape",
+    [
+        ([2, 4, 3, 17], None),  # 17 is no multiple of 2 * 3
+        ([2, 4, 3, 18], [3, None, None, None]),
+        ([2, 5, 3, 18], [None, 7, None, None]),
+        ([2, 4, 4, 18], [None, None, 6, None]),
+        ([2, 4, 3, 18], [None, None, None, 4]),
+        ([2, 4, 18], None),
+        (None, [2, 7, 6]),
+    ],
+)
+def test_fold_refuses_shapes_that_cannot_agree(patches_shape, image_shape):
+    with pytest.raises(ValueError):
+        _infer_fold(patches_shape, image_shape)
