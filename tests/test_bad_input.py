@@ -299,7 +299,10 @@ def test_both_names_of_sizes():
 
 
 def test_result_too_large_to_allocate():
-    """Within an allowance, so that it is too large for any machine."""
+    """Within an allowance, so that it is too large for any machine.
+
+    TensorFlow waits ten seconds for memory to come free before it gives up.
+    """
     child_output(
         """
         import resource
@@ -308,25 +311,34 @@ def test_result_too_large_to_allocate():
         import tf_patches
 
         images = np.ones([1, 4, 4, 1], np.float32)
-        tf_patches.extract_patches(images, *[[1, 1, 1, 1]] * 3, "SAME")
-        (used,) = (int(line.split()[1]) * 1024 for line in open("/proc/self/status")
-                   if line.startswith("VmSize"))
+        ones = [1, 1, 1, 1]
+        tf_patches.extract_patches(images, ones, ones, ones, "SAME")
+        status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+        used = int(status["VmSize"].split()[0]) * 1024
         resource.setrlimit(resource.RLIMIT_AS, [used + 2**33] * 2)
 
-        def enormous():
+        def enormous_patches():
             sizes = [1, 2147483647, 1, 1]
-            ones = [1, 1, 1, 1]
-            return tf_patches.extract_patches(images, sizes, ones, ones, "SAME")
+            tf_patches.extract_patches(images, sizes, ones, ones, "SAME")
 
-        for call in enormous, tf.function(enormous):
+        def enormous_images():
+            shape = strides = [1, 2147483647, 32, 1]
+            pixel = images[:, :1, :1]
+            tf_patches.fold_patches(pixel, shape, ones, strides, ones, "SAME")
+
+        for call, shape in {
+            enormous_patches: "[1,4,4,2147483647]",
+            enormous_images: "[1,2147483647,32,1]",
+        }.items():
             try:
                 call()
             except tf.errors.ResourceExhaustedError as error:
-                assert "[1,4,4,2147483647]" in str(error), error
+                assert shape in str(error), error
             else:
                 raise AssertionError
-        patches = tf_patches.extract_patches(
-            images, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], "SAME")
+
+        sizes, strides = [1, 2, 2, 1], [1, 2, 2, 1]
+        patches = tf_patches.extract_patches(images, sizes, strides, ones, "SAME")
         assert patches.numpy().tobytes() == images.tobytes()
         """
     )
