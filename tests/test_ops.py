@@ -110,9 +110,6 @@ def test_refuses_what_builtin_refuses(wrong, attribute, padding, known):
     _assert_same_calls(tf.zeros(REFUSED_SHAPE), known, arguments)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="lengths are not checked first, nor for a fifth value"
-)
 @settings(examples(100), phases=[Phase.generate])
 @given(
     any_attributes, any_attributes, any_attributes, paddings, signatures(REFUSED_SHAPE)

@@ -341,3 +341,21 @@ def test_op_determinism(tmp_path):
         """,
         tmp_path,
     )
+
+
+def test_dispatches_to_types_of_users():
+    class Slide(tf.experimental.ExtensionType):
+        pixels: tf.Tensor
+
+    @tf.experimental.dispatch_for_api(tf_patches.extract_patches, {"images": Slide})
+    def extract_from_slide(images, sizes, strides, rates, padding, name=None):
+        return tf_patches.extract_patches(
+            images.pixels, sizes, strides, rates, padding, name
+        )
+
+    pixels = tf.reshape(tf.range(48), [1, 4, 4, 3])
+    grid = ([1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], "VALID")
+    assert_same_bits(
+        tf_patches.extract_patches(Slide(pixels), *grid),
+        tf.image.extract_patches(pixels, *grid),
+    )

@@ -62,9 +62,6 @@ def test_refuses_what_builtin_refuses(wrong, attribute, known):
     _assert_refuses(known, grid)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="lengths are not checked first, nor for a fifth value"
-)
 @settings(examples(200), phases=[Phase.generate])
 @given(any_attributes, any_attributes, any_attributes, st.sampled_from(KNOWLEDGE))
 def test_refuses_several_arguments_as_builtin_does(sizes, strides, rates, known):

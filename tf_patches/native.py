@@ -31,10 +31,10 @@ def build_info() -> dict[str, Any]:
     """
     try:
         return json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
         raise ImportError(
-            f"tf_patches has not been compiled: {_BUILD_INFO.name} is not in "
-            f"{_FOLDER}. In the tf_patches source folder, run: {_REBUILD}"
+            f"tf_patches has not been compiled: {_BUILD_INFO.name} in {_FOLDER} "
+            f"is missing or damaged. In the tf_patches source folder, run: {_REBUILD}"
         ) from None
 
 

@@ -15,6 +15,7 @@ from tf_patches.native import ops
 _LARGEST = 2**63 - 1
 
 
+@tf.__internal__.dispatch.add_dispatch_support
 def extract_patches(
     images: Any,
     sizes: Sequence[int],
@@ -89,6 +90,7 @@ def extract_patches(
     return ops.tf_patches_extract_patches(images, sizes, strides, rates, padding, name)
 
 
+@tf.__internal__.dispatch.add_dispatch_support
 def extract_image_patches(
     images: Any,
     ksizes: Sequence[int] | None = None,
@@ -131,6 +133,7 @@ def extract_image_patches(
     return extract_patches(images, sizes, strides, rates, padding, name)
 
 
+@tf.__internal__.dispatch.add_dispatch_support
 def fold_patches(
     patches: Any,
     image_shape: Any,
@@ -261,7 +264,13 @@ def _shape(image_shape: Any, patches: Any) -> Any:
 def _vector(dimensions: Sequence[Any]) -> tf.Tensor:
     if all(type(dimension) is int for dimension in dimensions):
         return tf.constant(dimensions, tf.int64)
-    return tf.stack(dimensions)
+    return tf.stack([_dimension(dimension) for dimension in dimensions])
+
+
+def _dimension(dimension: Any) -> Any:
+    if tf.is_tensor(dimension) and dimension.dtype.is_integer:
+        return tf.cast(dimension, tf.int64)
+    return dimension
 
 
 def _is_keras_tensor(value: Any) -> bool:

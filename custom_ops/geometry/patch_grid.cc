@@ -96,10 +96,9 @@ std::optional<Error> MakeAxis(const char* name, int64_t image,
 std::optional<Error> MakePatchGrid(const std::array<int64_t, 4>& image_shape,
                                    const PatchSpec& spec, PatchGrid* grid) {
   const auto [batch, rows, cols, depth] = image_shape;
-  if (batch < 0 || depth < 0) {
+  if (std::min({batch, rows, cols, depth}) < 0) {
     return Error{ErrorKind::kInvalidArgument,
-                 "The image's batch and depth must not be negative, but its "
-                 "shape is " +
+                 "image_shape must not be negative, but got " +
                      ToString(image_shape) + "."};
   }
   grid->batch = batch;

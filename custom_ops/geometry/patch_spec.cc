@@ -14,25 +14,31 @@ std::string ToString(const std::vector<int32_t>& values) {
   return text + "]";
 }
 
+std::string Got(const std::vector<int32_t>& values) {
+  return ", but got " + ToString(values) + ".";
+}
+
 // TensorFlow's kernel reads the first four entries and ignores any more.
-std::optional<Error> CheckAttribute(const std::string& name,
-                                    const std::vector<int32_t>& values) {
-  const std::string got = ", but got " + ToString(values) + ".";
-  if (values.size() < 4) {
-    return Error{ErrorKind::kInvalidArgument,
-                 name + " must have 4 values, [1, rows, cols, 1]" + got};
-  }
+std::optional<Error> CheckLength(const std::string& name,
+                                 const std::vector<int32_t>& values) {
+  if (values.size() >= 4) return std::nullopt;
+  return Error{ErrorKind::kInvalidArgument,
+               name + " must have 4 values, [1, rows, cols, 1]" + Got(values)};
+}
+
+std::optional<Error> CheckValues(const std::string& name,
+                                 const std::vector<int32_t>& values) {
   if (values[0] != 1 || values[3] != 1) {
     return Error{ErrorKind::kUnimplemented,
                  "Only " + name +
                      " across space are supported: it must be "
                      "[1, rows, cols, 1]" +
-                     got};
+                     Got(values)};
   }
   if (values[1] < 1 || values[2] < 1) {
-    return Error{
-        ErrorKind::kOutOfRange,
-        name + " is out of range: rows and cols must be at least 1" + got};
+    return Error{ErrorKind::kOutOfRange,
+                 name + " is out of range: rows and cols must be at least 1" +
+                     Got(values)};
   }
   return std::nullopt;
 }
@@ -43,9 +49,12 @@ std::optional<Error> ParsePatchSpec(const std::vector<int32_t>& sizes,
                                     const std::vector<int32_t>& strides,
                                     const std::vector<int32_t>& rates,
                                     Padding padding, PatchSpec* spec) {
-  if (auto error = CheckAttribute("sizes", sizes)) return error;
-  if (auto error = CheckAttribute("strides", strides)) return error;
-  if (auto error = CheckAttribute("rates", rates)) return error;
+  if (auto error = CheckLength("sizes", sizes)) return error;
+  if (auto error = CheckLength("strides", strides)) return error;
+  if (auto error = CheckLength("rates", rates)) return error;
+  if (auto error = CheckValues("sizes", sizes)) return error;
+  if (auto error = CheckValues("strides", strides)) return error;
+  if (auto error = CheckValues("rates", rates)) return error;
   *spec = {{sizes[1], strides[1], rates[1]},
            {sizes[2], strides[2], rates[2]},
            padding};

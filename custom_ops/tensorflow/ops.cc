@@ -1,5 +1,6 @@
 // Definitions of the ops, and what can be said of their results' shapes before
 // they run.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -25,33 +26,42 @@ bool SpaceIsKnown(InferenceContext* c, ShapeHandle images) {
          c->ValueKnown(c->Dim(images, 2));
 }
 
-// TensorFlow's shape function takes four values and no more, its kernel four or
-// more.
-absl::Status CheckLengths(InferenceContext* c) {
-  for (const char* name : {"ksizes", "strides", "rates"}) {
-    std::vector<int32_t> values;
-    TF_RETURN_IF_ERROR(c->GetAttr(name, &values));
-    if (values.size() > 4) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(name == std::string("ksizes") ? "sizes" : name,
-                       " must have 4 values, [1, rows, cols, 1], but got [",
-                       absl::StrJoin(values, ", "), "]."));
-    }
+absl::Status Refuse(const char* name, const char* wants,
+                    const std::vector<int32_t>& values) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      name, wants, ", but got [", absl::StrJoin(values, ", "), "]."));
+}
+
+// TensorFlow's shape function calls invalid what its kernel accepts, a list of
+// more than four values, and what its kernel calls out of range: strides, at
+// which it looks only where it counts patches.
+absl::Status CheckBeforeKernel(InferenceContext* c, ShapeHandle images) {
+  std::vector<int32_t> sizes, strides, rates;
+  TF_RETURN_IF_ERROR(c->GetAttr("ksizes", &sizes));
+  TF_RETURN_IF_ERROR(c->GetAttr("strides", &strides));
+  TF_RETURN_IF_ERROR(c->GetAttr("rates", &rates));
+  const char* const four = " must have 4 values, [1, rows, cols, 1]";
+  if (sizes.size() != 4) return Refuse("sizes", four, sizes);
+  if (strides.size() != 4) return Refuse("strides", four, strides);
+  if (rates.size() != 4) return Refuse("rates", four, rates);
+  if (SpaceIsKnown(c, images) && std::min(strides[1], strides[2]) < 1) {
+    return Refuse("strides", " must be at least 1", strides);
   }
   return absl::OkStatus();
 }
 
-// TensorFlow's shape function looks at strides only where it counts patches,
-// and calls wrong ones invalid; its kernel calls them out of range.
 absl::Status ReadPatchSpec(InferenceContext* c, ShapeHandle images,
                            PatchSpec* spec) {
-  TF_RETURN_IF_ERROR(CheckLengths(c));
-  const absl::Status status = tf_patches::ReadPatchSpec(c, spec);
-  if (absl::IsOutOfRange(status) && SpaceIsKnown(c, images) &&
-      absl::StartsWith(status.message(), "strides")) {
-    return absl::InvalidArgumentError(status.message());
-  }
-  return status;
+  TF_RETURN_IF_ERROR(CheckBeforeKernel(c, images));
+  return tf_patches::ReadPatchSpec(c, spec);
+}
+
+absl::Status WithRank4(InferenceContext* c, const char* name,
+                       ShapeHandle* shape) {
+  if (c->WithRank(c->input(0), 4, shape).ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " must be 4-dimensional, but got shape ",
+                   c->DebugString(c->input(0)), "."));
 }
 
 absl::Status CountPatches(InferenceContext* c, const char* name,
@@ -96,7 +106,7 @@ absl::Status PatchesShape(InferenceContext* c, ShapeHandle images,
 
 absl::Status ExtractPatchesShape(InferenceContext* c) {
   ShapeHandle images, patches;
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &images));
+  TF_RETURN_IF_ERROR(WithRank4(c, "images", &images));
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
   TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &patches));
@@ -104,28 +114,39 @@ absl::Status ExtractPatchesShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+// Completes `images`, which an image_shape that is not known leaves open, by
+// what the patches tell.
+absl::Status MergeShapes(InferenceContext* c, ShapeHandle patches,
+                         const PatchSpec& spec, ShapeHandle* images) {
+  DimensionHandle batch, depth;
+  TF_RETURN_IF_ERROR(c->Merge(c->Dim(*images, 0), c->Dim(patches, 0), &batch));
+  TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 0, batch, images));
+  if (c->ValueKnown(c->Dim(patches, 3))) {
+    TF_RETURN_IF_ERROR(c->Divide(c->Dim(patches, 3),
+                                 spec.rows.size * spec.cols.size,
+                                 /*evenly_divisible=*/true, &depth));
+    TF_RETURN_IF_ERROR(c->Merge(c->Dim(*images, 3), depth, &depth));
+    TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 3, depth, images));
+  }
+  ShapeHandle expected;
+  TF_RETURN_IF_ERROR(PatchesShape(c, *images, spec, &expected));
+  return c->Merge(patches, expected, &expected);
+}
+
 absl::Status FoldPatchesShape(InferenceContext* c) {
-  ShapeHandle patches, images, expected;
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &patches));
+  ShapeHandle patches, images;
+  TF_RETURN_IF_ERROR(WithRank4(c, "patches", &patches));
   TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(1, &images));
   TF_RETURN_IF_ERROR(c->WithRank(images, 4, &images));
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
-  // What the patches tell of an image shape that is not known.
-  DimensionHandle batch;
-  TF_RETURN_IF_ERROR(c->Merge(c->Dim(images, 0), c->Dim(patches, 0), &batch));
-  TF_RETURN_IF_ERROR(c->ReplaceDim(images, 0, batch, &images));
-  const DimensionHandle patch_depth = c->Dim(patches, 3);
-  const int64_t patch_pixels = spec.rows.size * spec.cols.size;
-  if (c->ValueKnown(patch_depth)) {
-    DimensionHandle depth;
-    TF_RETURN_IF_ERROR(c->Divide(patch_depth, patch_pixels,
-                                 /*evenly_divisible=*/true, &depth));
-    TF_RETURN_IF_ERROR(c->Merge(c->Dim(images, 3), depth, &depth));
-    TF_RETURN_IF_ERROR(c->ReplaceDim(images, 3, depth, &images));
+  const std::string image_shape = c->DebugString(images);
+  const absl::Status status = MergeShapes(c, patches, spec, &images);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "patches of shape ", c->DebugString(patches),
+        " do not belong to image_shape ", image_shape, ": ", status.message()));
   }
-  TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &expected));
-  TF_RETURN_IF_ERROR(c->Merge(patches, expected, &expected));
   c->set_output(0, images);
   return absl::OkStatus();
 }
@@ -152,7 +173,7 @@ REGISTER_OP("TFPatches>FoldPatches")
     .Attr(
         "T: {bfloat16, half, float, double, int8, int16, int32, int64, uint8, "
         "uint16, uint32, uint64, complex64, complex128}")
-    .Attr("Tshape: {int32, int64} = DT_INT32")
+    .Attr("Tshape: {int32, int64} = DT_INT64")
     .Attr(tensorflow::GetPaddingAttrString())
     .SetShapeFn(FoldPatchesShape);
 
