@@ -272,7 +272,7 @@ REFUSED = [
     (dict(sizes=None), TypeError, "sizes.*None"),
     (dict(strides=3), TypeError, "strides.*3"),
     (dict(padding="same"), ValueError, "padding.*same"),
-    (dict(images=keras.KerasTensor([8, 6, 3])), ValueError, "rank 3"),
+    (dict(images=keras.KerasTensor([8, 6, 3])), ValueError, "4-dimensional"),
     (dict(images=keras.Input([8, 6, 3], sparse=True)), TypeError, "SparseTensor"),
 ]
 
@@ -288,7 +288,7 @@ def test_bad_input_when_a_model_is_built(wrong, error, message):
     "image_shape, error, message",
     [
         ([None, None, 6, 3], ValueError, "image_shape.*None, None, 6, 3"),
-        ([None, 8, 6], ValueError, "rank 3"),
+        ([None, 8, 6], ValueError, "4-dimensional"),
         ([None, 8, 6, 4], ValueError, "4 and 3"),
         (None, ValueError, "image_shape"),
         ("text", TypeError, "image_shape.*string"),
