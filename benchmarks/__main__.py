@@ -31,7 +31,7 @@ def _prepare(
         try:
             calls[peer.name] = peer.prepare(case, dtype)
         except UnfitError as reason:
-            notes[f"{peer.name}: {case.name}, {dtype}: {reason}"] = None
+            notes[f"{peer.name}: {reason}"] = None
     return calls
 
 
