@@ -14,6 +14,9 @@ namespace {
 // which several of its rows read are still in the cache.
 constexpr int64_t kTileBytes = 256 << 10;
 
+// Larger patches are long enough for the processor to foresee what comes.
+constexpr int64_t kFetchedBytes = 512;
+
 // Pixels of an image row that are summed alike: `repeats` runs of `pixels`
 // adjacent ones, a stride apart, each under `cover.count` patches.
 struct Band {
@@ -115,6 +118,15 @@ class Folder {
     return std::max<int64_t>(64, patches) * grid_.cols.stride;
   }
 
+  // At stride 1 each image row is the first to read a row of small patches,
+  // which processors do not foresee: fetching the next row's takes up to half
+  // off.
+  int64_t Ahead(Steps lines) const {
+    const int64_t patch_bytes = patch_ * static_cast<int64_t>(sizeof(T));
+    if (grid_.rows.stride > 1 || patch_bytes > kFetchedBytes) return 0;
+    return (lines.count - 1) * lines.step + line_;
+  }
+
   void FoldRow(int64_t batch, int64_t row,
                const std::vector<Band>& bands) const {
     const Cover lines = grid_.rows.Over(row);
@@ -122,6 +134,7 @@ class Folder {
                          (batch * grid_.rows.count + lines.index) * line_ +
                          lines.tap * patch_row_;
     const Steps line_steps = StepsOver(lines, line_, patch_row_);
+    const int64_t ahead = Ahead(line_steps);
     T* const dst = images_ + (batch * grid_.rows.image + row) * image_row_;
     for (const Band& band : bands) {
       const Cover& cover = band.cover;
@@ -129,7 +142,7 @@ class Folder {
       SumRuns(src + cover.index * patch_ + cover.tap * pixel_, line_steps,
               col_steps, dst + band.col * pixel_,
               Runs{band.pixels * pixel_, band.repeats,
-                   grid_.cols.stride * pixel_, patch_});
+                   grid_.cols.stride * pixel_, patch_, ahead});
     }
   }
 

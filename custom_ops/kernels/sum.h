@@ -16,12 +16,14 @@ struct Steps {
   int64_t step;  // in elements
 };
 
-// `repeats` runs of `length` elements each, so far apart.
+// `repeats` runs of `length` elements each, so far apart. What lies `ahead` of
+// a run's first value, where that is not 0, will be read next.
 struct Runs {
   int64_t length;
   int64_t repeats;
   int64_t dst_step;
   int64_t src_step;
+  int64_t ahead;
 };
 
 // Makes kAcross times kLanes sums at once, because each addition waits for the
@@ -48,6 +50,12 @@ void SumBlock(const T* src, Steps outer, Steps inner, T* dst,
   }
 }
 
+inline void Prefetch(const void* src, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += 64) {
+    __builtin_prefetch(static_cast<const char*>(src) + at);
+  }
+}
+
 // Makes the sums of the runs `which`. A run's last block overlaps the one
 // before it: sums are made from `src` alone, so making one twice does no harm.
 template <typename T, int kAcross, int kLanes, int kStored = kLanes>
@@ -55,6 +63,10 @@ void SumBlocks(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs,
                Range which) {
   int64_t n = which.begin;
   for (; n + kAcross <= which.end; n += kAcross) {
+    if (runs.ahead != 0) {
+      Prefetch(src + n * runs.src_step + runs.ahead,
+               kAcross * runs.src_step * static_cast<int64_t>(sizeof(T)));
+    }
     for (int64_t at = 0; at < runs.length; at += kStored) {
       const int64_t start = std::min(at, runs.length - kStored);
       SumBlock<T, kAcross, kLanes, kStored>(
