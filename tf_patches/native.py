@@ -1,11 +1,14 @@
 """Finds, checks and loads the compiled libraries."""
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 _FOLDER = Path(__file__).parent
 _BUILD_INFO = _FOLDER / "_build_info.json"
@@ -21,14 +24,19 @@ def build_info() -> dict[str, Any]:
 
     Returns:
       A dictionary: `tensorflow` (the version built against), `distribution`
-      (its name on the package index), `compiler`, `flags` (a list).
+      (its name on the package index), `compiler`, `flags` (a list), `xla`
+      ("built", or why functions that use the ops cannot be compiled by XLA).
 
     Raises:
       ImportError: If the libraries were never built.
 
     >>> sorted(tf_patches.build_info())
-    ['compiler', 'distribution', 'flags', 'tensorflow']
+    ['compiler', 'distribution', 'flags', 'tensorflow', 'xla']
     """
+    return {**_read_build_info(), "xla": _xla}
+
+
+def _read_build_info() -> dict[str, Any]:
     try:
         return json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -38,7 +46,7 @@ def build_info() -> dict[str, Any]:
         ) from None
 
 
-def _load_ops() -> ModuleType:
+def _load_ops() -> Any:
     """Loads the ops, if they were built for the TensorFlow that is running.
 
     Returns:
@@ -49,7 +57,7 @@ def _load_ops() -> ModuleType:
         against another minor version of TensorFlow (whose C++ interface holds
         within a minor version, not across).
     """
-    built = build_info()["tensorflow"]
+    built = _read_build_info()["tensorflow"]
     if _minor(built) != _minor(tf.__version__):
         raise ImportError(
             f"tf_patches was built against TensorFlow {built}, but TensorFlow "
@@ -71,4 +79,44 @@ def _minor(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
+def _load_xla() -> str:
+    """Loads what XLA compiles the ops with, after the ops.
+
+    Returns:
+      "built", or the sentence that says why there is no such library.
+    """
+    built = _read_build_info()["xla"]
+    if built != "built":
+        return built
+    try:
+        tf.load_library(str(_FOLDER / "_xla.so"))
+    except (OSError, tf.errors.NotFoundError) as error:
+        return f"_xla.so cannot be loaded ({error})."
+    return built
+
+
+def _refuse_xla(op: Callable[..., Any], reason: str) -> Callable[..., Any]:
+    """Makes `op` say what is missing where a function is traced for XLA."""
+
+    @functools.wraps(op)
+    def traced_for_tensorflow_only(*args: Any, **kwargs: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        if control_flow_util.GraphOrParentsInXlaContext(graph):
+            raise tf.errors.UnimplementedError(
+                None, None, f"XLA (jit_compile=True) cannot compile this op: {reason}"
+            )
+        return op(*args, **kwargs)
+
+    return traced_for_tensorflow_only
+
+
 ops = _load_ops()
+_xla = _load_xla()
+
+if _xla != "built":
+    ops = SimpleNamespace(
+        **{
+            name: _refuse_xla(getattr(ops, name), _xla)
+            for name in ("tf_patches_extract_patches", "tf_patches_fold_patches")
+        }
+    )
