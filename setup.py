@@ -51,7 +51,11 @@ LIBRARIES = {
 
 
 class BuildError(Exception):
-    """Says in one sentence what did not compile or link."""
+    """Says in one sentence what failed; `command` did."""
+
+    def __init__(self, sentence, command):
+        super().__init__(sentence)
+        self.command = command
 
 
 def tensorflow_distribution():
@@ -127,7 +131,9 @@ class BuildLibraries(build_ext):
             self._build(library, ext.sources, path)
         except BuildError as error:
             if not library.optional:
-                sys.exit(f"tf_patches cannot be built: {error}")
+                sys.exit(
+                    f"tf_patches did not compile; the failing command: {error.command}"
+                )
             self._unbuilt[ext.name] = str(error)
             print(f"WARNING: {ext.name} is left out: {error}", file=sys.stderr)
 
@@ -155,9 +161,10 @@ class BuildLibraries(build_ext):
         print(done.stderr, end="", file=sys.stderr, flush=True)
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if "error:" in line]
+            cause = errors[0] if errors else f"exit status {done.returncode}"
             raise BuildError(
-                f"it cannot be {verb} with TensorFlow {self._tensorflow} "
-                f"({[*errors, 'exit status ' + str(done.returncode)][0]})."
+                f"it cannot be {verb} with TensorFlow {self._tensorflow} ({cause}).",
+                " ".join(command),
             )
 
     def _write_build_info(self):

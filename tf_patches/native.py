@@ -1,14 +1,11 @@
 """Finds, checks and loads the compiled libraries."""
 
-import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
 _FOLDER = Path(__file__).parent
 _BUILD_INFO = _FOLDER / "_build_info.json"
@@ -46,7 +43,7 @@ def _read_build_info() -> dict[str, Any]:
         ) from None
 
 
-def _load_ops() -> Any:
+def _load_ops() -> ModuleType:
     """Loads the ops, if they were built for the TensorFlow that is running.
 
     Returns:
@@ -95,28 +92,5 @@ def _load_xla() -> str:
     return built
 
 
-def _refuse_xla(op: Callable[..., Any], reason: str) -> Callable[..., Any]:
-    """Makes `op` say what is missing where a function is traced for XLA."""
-
-    @functools.wraps(op)
-    def traced_for_tensorflow_only(*args: Any, **kwargs: Any) -> Any:
-        graph = tf.compat.v1.get_default_graph()
-        if control_flow_util.GraphOrParentsInXlaContext(graph):
-            raise tf.errors.UnimplementedError(
-                None, None, f"XLA (jit_compile=True) cannot compile this op: {reason}"
-            )
-        return op(*args, **kwargs)
-
-    return traced_for_tensorflow_only
-
-
 ops = _load_ops()
 _xla = _load_xla()
-
-if _xla != "built":
-    ops = SimpleNamespace(
-        **{
-            name: _refuse_xla(getattr(ops, name), _xla)
-            for name in ("tf_patches_extract_patches", "tf_patches_fold_patches")
-        }
-    )
