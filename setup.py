@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import setuptools
@@ -24,9 +25,37 @@ from setuptools.command.bdist_wheel import bdist_wheel  # noqa: E402 (not in old
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = Path("custom_ops")
-LIBRARY_FOLDERS = {"tf_patches._ops": ["geometry", "kernels", "tensorflow"]}
 BUILD_INFO = Path("tf_patches", "_build_info.json")
 FLAGS = ["-O3", "-fPIC", "-Wall", "-Wextra"]
+
+
+@dataclass(frozen=True)
+class Library:
+    folders: list[str]
+    # Beside what TensorFlow asks for; these folders lie in that of its headers.
+    header_folders: list[str] = field(default_factory=list)
+    link_flags: list[str] = field(default_factory=list)
+    optional: bool = False
+
+
+LIBRARIES = {
+    "tf_patches._ops": Library(["geometry", "kernels", "tensorflow"]),
+    # Optional, as XLA's headers change from one TensorFlow to the next.
+    "tf_patches._xla": Library(
+        ["geometry", "kernels", "xla"],
+        header_folders=["external/highwayhash", "external/farmhash_archive/src"],
+        link_flags=["-l:libtensorflow_cc.so.2", "-Wl,-z,defs"],
+        optional=True,
+    ),
+}
+
+
+class BuildError(Exception):
+    """Says in one sentence what failed; `command` did."""
+
+    def __init__(self, sentence, command):
+        super().__init__(sentence)
+        self.command = command
 
 
 def tensorflow_distribution():
@@ -79,51 +108,80 @@ class BuildLibraries(build_ext):
 
     def build_extensions(self):
         tensorflow = import_tensorflow()
+        self._tensorflow = tensorflow.__version__
         self._compiler = find_compiler()
+        self._headers = tensorflow.sysconfig.get_include()
+        # TensorFlow's headers are not ours to warn about.
         self._compile_flags = FLAGS + [
-            # TensorFlow's headers are not ours to warn about.
             flag.replace("-I", "-isystem", 1)
             for flag in tensorflow.sysconfig.get_compile_flags()
         ]
         self._link_flags = tensorflow.sysconfig.get_link_flags()
+        self._compiled = set()
+        self._unbuilt = {}
         super().build_extensions()
-        self._write_build_info(tensorflow.__version__)
+        self._write_build_info()
 
     def build_extension(self, ext):
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(self._compile, ext.sources))
-        library = Path(self.get_ext_fullpath(ext.name))
-        library.parent.mkdir(parents=True, exist_ok=True)
-        self._run(["-shared", "-o", str(library), *objects, *self._link_flags])
+        library = LIBRARIES[ext.name]
+        path = Path(self.get_ext_fullpath(ext.name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        try:
+            self._build(library, ext.sources, path)
+        except BuildError as error:
+            if not library.optional:
+                sys.exit(
+                    f"tf_patches did not compile; the failing command: {error.command}"
+                )
+            self._unbuilt[ext.name] = str(error)
+            print(f"WARNING: {ext.name} is left out: {error}", file=sys.stderr)
 
-    def _compile(self, source):
+    def _build(self, library, sources, path):
+        headers = [f"-isystem{self._headers}/{f}" for f in library.header_folders]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda s: self._compile(s, headers), sources))
+        flags = [*self._link_flags, *library.link_flags]
+        self._run(["-shared", "-o", str(path), *objects, *flags], "linked")
+
+    def _compile(self, source, headers):
         result = Path(self.build_temp, source).with_suffix(".o")
+        if source in self._compiled:  # for another library
+            return str(result)
         result.parent.mkdir(parents=True, exist_ok=True)
-        self._run(
-            ["-c", source, "-o", str(result), f"-I{SOURCES}", *self._compile_flags]
-        )
+        flags = [f"-I{SOURCES}", *self._compile_flags, *headers]
+        self._run(["-c", source, "-o", str(result), *flags], "compiled")
+        self._compiled.add(source)
         return str(result)
 
-    def _run(self, arguments):
+    def _run(self, arguments, verb):
         command = self._compiler + arguments
         print(" ".join(command), flush=True)
-        if subprocess.call(command, cwd=ROOT) != 0:
-            sys.exit(
-                f"tf_patches did not compile; the failing command: {' '.join(command)}"
+        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        print(done.stderr, end="", file=sys.stderr, flush=True)
+        if done.returncode != 0:
+            errors = [line for line in done.stderr.splitlines() if "error:" in line]
+            cause = errors[0] if errors else f"exit status {done.returncode}"
+            raise BuildError(
+                f"it cannot be {verb} with TensorFlow {self._tensorflow} ({cause}).",
+                " ".join(command),
             )
 
-    def _write_build_info(self, tensorflow_version):
+    def _write_build_info(self):
         compiler = subprocess.check_output([*self._compiler, "--version"], text=True)
         info = {
-            "tensorflow": tensorflow_version,
+            "tensorflow": self._tensorflow,
             "distribution": tensorflow_distribution().metadata["Name"],
             "compiler": compiler.splitlines()[0],
             "flags": [f for f in self._compile_flags if not f.startswith("-isystem")],
+            "xla": self._unbuilt.get("tf_patches._xla", "built"),
         }
         path = Path(self.build_lib, BUILD_INFO)
         path.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 
     def copy_extensions_to_source(self):
+        for ext in self.extensions:  # setuptools leaves what was not built now
+            (ROOT / self.get_ext_filename(ext.name)).unlink(missing_ok=True)
         super().copy_extensions_to_source()
         shutil.copyfile(Path(self.build_lib, BUILD_INFO), ROOT / BUILD_INFO)
 
@@ -135,18 +193,20 @@ class PlatformWheel(bdist_wheel):
         return "py3", "none", super().get_tag()[2]
 
 
-def extension(name, folders):
-    sources = [p for f in folders for p in sorted((ROOT / SOURCES / f).glob("*.cc"))]
+def extension(name, library):
+    folders = [ROOT / SOURCES / folder for folder in library.folders]
+    sources = [path for folder in folders for path in sorted(folder.glob("*.cc"))]
     headers = sorted((ROOT / SOURCES).glob("*/*.h"))
     return setuptools.Extension(
         name,
-        [str(p.relative_to(ROOT)) for p in sources],
-        depends=[str(p.relative_to(ROOT)) for p in headers],
+        [str(path.relative_to(ROOT)) for path in sources],
+        depends=[str(path.relative_to(ROOT)) for path in headers],
+        optional=library.optional,
     )
 
 
 setuptools.setup(
-    ext_modules=[extension(*item) for item in LIBRARY_FOLDERS.items()],
+    ext_modules=[extension(*item) for item in LIBRARIES.items()],
     install_requires=["numpy", tensorflow_requirement()],
     cmdclass={"build_ext": BuildLibraries, "bdist_wheel": PlatformWheel},
 )

@@ -19,7 +19,7 @@ COMMAND = (
 
 def test_build_info():
     info = tf_patches.build_info()
-    assert set(info) == {"tensorflow", "distribution", "compiler", "flags"}
+    assert set(info) == {"tensorflow", "distribution", "compiler", "flags", "xla"}
     assert info["tensorflow"] == tf.__version__
     assert info["distribution"].startswith("tensorflow")
     assert any(character.isdigit() for character in info["compiler"])

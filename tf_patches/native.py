@@ -21,14 +21,19 @@ def build_info() -> dict[str, Any]:
 
     Returns:
       A dictionary: `tensorflow` (the version built against), `distribution`
-      (its name on the package index), `compiler`, `flags` (a list).
+      (its name on the package index), `compiler`, `flags` (a list), `xla`
+      ("built", or why functions that use the ops cannot be compiled by XLA).
 
     Raises:
       ImportError: If the libraries were never built.
 
     >>> sorted(tf_patches.build_info())
-    ['compiler', 'distribution', 'flags', 'tensorflow']
+    ['compiler', 'distribution', 'flags', 'tensorflow', 'xla']
     """
+    return {**_read_build_info(), "xla": _xla}
+
+
+def _read_build_info() -> dict[str, Any]:
     try:
         return json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -49,7 +54,7 @@ def _load_ops() -> ModuleType:
         against another minor version of TensorFlow (whose C++ interface holds
         within a minor version, not across).
     """
-    built = build_info()["tensorflow"]
+    built = _read_build_info()["tensorflow"]
     if _minor(built) != _minor(tf.__version__):
         raise ImportError(
             f"tf_patches was built against TensorFlow {built}, but TensorFlow "
@@ -71,4 +76,21 @@ def _minor(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
+def _load_xla() -> str:
+    """Loads what XLA compiles the ops with, after the ops.
+
+    Returns:
+      "built", or the sentence that says why there is no such library.
+    """
+    built = _read_build_info()["xla"]
+    if built != "built":
+        return built
+    try:
+        tf.load_library(str(_FOLDER / "_xla.so"))
+    except (OSError, tf.errors.NotFoundError) as error:
+        return f"_xla.so cannot be loaded ({error})."
+    return built
+
+
 ops = _load_ops()
+_xla = _load_xla()

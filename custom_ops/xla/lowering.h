@@ -1,0 +1,23 @@
+// The ops in XLA's own operations, for platforms that kernels/ do not run on.
+#ifndef TF_PATCHES_XLA_LOWERING_H_
+#define TF_PATCHES_XLA_LOWERING_H_
+
+#include "geometry/patch_grid.h"
+#include "xla/hlo/builder/xla_builder.h"
+#include "xla/xla_data.pb.h"
+
+namespace tf_patches {
+
+// As kernels/extract.h: every bit as it is. `images` are `grid.image_shape()`
+// of `type`, and not empty.
+xla::XlaOp LowerExtractPatches(const PatchGrid& grid, xla::PrimitiveType type,
+                               xla::XlaOp images);
+
+// As kernels/fold.h: in the same order, so to the same bits. `patches` are
+// `grid.patches_shape()` of `type`, and not empty.
+xla::XlaOp LowerFoldPatches(const PatchGrid& grid, xla::PrimitiveType type,
+                            xla::XlaOp patches);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_XLA_LOWERING_H_

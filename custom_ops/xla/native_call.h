@@ -1,0 +1,22 @@
+// XLA operations that call kernels/ on a CPU.
+#ifndef TF_PATCHES_XLA_NATIVE_CALL_H_
+#define TF_PATCHES_XLA_NATIVE_CALL_H_
+
+#include "geometry/patch_grid.h"
+#include "geometry/patch_spec.h"
+#include "xla/hlo/builder/xla_builder.h"
+#include "xla/xla_data.pb.h"
+
+namespace tf_patches {
+
+// `grid` is that of `spec`; the images and the patches hold elements of `type`,
+// and neither is empty.
+xla::XlaOp CallExtractPatches(const PatchSpec& spec, const PatchGrid& grid,
+                              xla::PrimitiveType type, xla::XlaOp images);
+
+xla::XlaOp CallFoldPatches(const PatchSpec& spec, const PatchGrid& grid,
+                           xla::PrimitiveType type, xla::XlaOp patches);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_XLA_NATIVE_CALL_H_

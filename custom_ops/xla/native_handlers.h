@@ -1,0 +1,12 @@
+// What compiled functions call on a CPU, by these names, through XLA's FFI.
+#ifndef TF_PATCHES_XLA_NATIVE_HANDLERS_H_
+#define TF_PATCHES_XLA_NATIVE_HANDLERS_H_
+
+namespace tf_patches {
+
+inline constexpr char kExtractHandler[] = "tf_patches.extract_patches";
+inline constexpr char kFoldHandler[] = "tf_patches.fold_patches";
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_XLA_NATIVE_HANDLERS_H_

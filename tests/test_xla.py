@@ -1,0 +1,850 @@
+"""Functions compiled by XLA: the op's own results, by either lowering.
+
+On a CPU, XLA calls the native kernels; on other platforms the ops are lowered to
+its own operations. TF_PATCHES_XLA_LOWERING=hlo has a CPU do that too.
+"""
+
+import json
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from cases import (
+    COMPLEX,
+    DTYPES,
+    FLOATS,
+    NUMBERS,
+    SHARED_OUT,
+    case,
+    cases,
+    denormals,
+    examples,
+    random_bits,
+    seeds,
+    signatures,
+)
+from child import child_output, run_child
+from compare import assert_same_bits, assert_same_numbers
+from hypothesis import given
+from hypothesis import strategies as st
+from test_bad_input import (
+    BEYOND,
+    CALL,
+    FOLD,
+    FOLD_REFUSED,
+    IMAGES_REFUSED,
+    MISMATCHED,
+    REFUSED,
+    assert_says,
+    refusal,
+    traced,
+    traced_with_unknown_shape,
+)
+
+import tf_patches
+
+PACKAGE = Path(tf_patches.__file__).parent
+SWITCH = "TF_PATCHES_XLA_LOWERING"
+LOWERINGS = ["native", "hlo"]
+lowerings = pytest.mark.parametrize("lowering", LOWERINGS)
+
+
+def compiled(lowering, function, *tensors, signature=None):
+    """Calls `function`, compiled with what `signature` tells of the shapes."""
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    shapes = signature or [tensor.shape for tensor in tensors]
+    specs = [
+        tf.TensorSpec(shape, tensor.dtype)
+        for shape, tensor in zip(shapes, tensors, strict=True)
+    ]
+    jit = tf.function(
+        function, input_signature=specs, autograph=False, jit_compile=True
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, lowering)
+        return jit(*tensors)
+
+
+def test_library_is_built():
+    assert tf_patches.build_info()["xla"] == "built"
+
+
+@lowerings
+@examples(120)
+@given(st.sampled_from(DTYPES), st.data(), cases(fits=True), seeds)
+def test_extract_equals_naive_loop(lowering, dtype, data, case, seed):
+    images = random_bits(case.shape, dtype, seed)
+    known = data.draw(signatures(case.shape))
+    patches = compiled(
+        lowering,
+        lambda x: tf_patches.extract_patches(x, **case.grid),
+        images,
+        signature=[known],
+    )
+    assert_same_bits(patches, oracle.extract(images, **case.grid))
+
+
+def without_denormals(values):
+    """`values` without those that are small enough for sums to be denormal.
+
+    TensorFlow's threads, so the native kernels too, take these for zero; what
+    XLA compiles does not.
+    """
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype.kind == "c":
+        part = np.ascontiguousarray(values).view(values.real.dtype)
+        return without_denormals(part).view(values.dtype)
+    least = 1e-200 if values.dtype == np.float64 else 1e-20
+    with np.errstate(invalid="ignore"):
+        small = np.abs(values.astype(np.float64)) < least
+    return np.where(small, np.zeros_like(values), values)
+
+
+@lowerings
+@examples(70)
+@given(st.sampled_from(NUMBERS), st.data(), cases(fits=True, small=True), seeds)
+def test_fold_equals_naive_loop(lowering, dtype, data, case, seed):
+    shape, grid = case
+    patches = random_bits(oracle.patches_shape(shape, **grid), dtype, seed)
+    known = data.draw(signatures(patches.shape))
+    with np.errstate(all="ignore"):
+        if lowering == "hlo":
+            patches = without_denormals(patches)
+        expected = oracle.fold(patches, shape, **grid)
+    images = compiled(
+        lowering,
+        lambda p, s: tf_patches.fold_patches(p, s, **grid),
+        patches,
+        np.array(shape),
+        signature=[known, [4]],
+    )
+    assert_same_numbers(images, expected)
+
+
+# Patches with no tap on the image, or with a step between those that share a
+# pixel; strides and rates with and without a common factor; many to a pixel.
+LATTICES = [
+    case((1, 3, 4, 2), (2, 2), (1, 1), (100, 90), "SAME"),
+    case((2, 40, 43, 1), (3, 4), (4, 6), (6, 4), "SAME"),
+    case((1, 37, 31, 2), (5, 4), (2, 3), (3, 2), "SAME"),
+    case((1, 30, 33, 1), (4, 4), (2, 4), (4, 2), "VALID"),
+    case((1, 9, 8, 1), (30, 40), (1, 1), (1, 1), "SAME"),
+    case((1, 20, 21, 3), (3, 2), (7, 9), (1, 1), "VALID"),
+    case((1, 5, 60, 1), (1, 33), (1, 1), (1, 1), "SAME"),
+]
+
+
+@lowerings
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16", "float32", "complex128"])
+@pytest.mark.parametrize("shape, grid", LATTICES + SHARED_OUT)
+def test_equals_the_op(shape, grid, dtype, lowering):
+    images = random_bits(shape, dtype, seed=1)
+    patches = tf_patches.extract_patches(images, **grid)
+    assert_same_bits(
+        compiled(lowering, lambda x: tf_patches.extract_patches(x, **grid), images),
+        patches,
+    )
+    patches = without_denormals(random_bits(patches.shape, dtype, seed=2))
+    assert_same_numbers(
+        compiled(
+            lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
+        ),
+        tf_patches.fold_patches(patches, shape, **grid),
+    )
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX])
+@pytest.mark.parametrize("numbers", [denormals, random_bits])
+def test_native_fold_takes_denormals_as_the_op_does(numbers, dtype):
+    shape, grid = case((1, 130, 131, 3), (3, 3), (1, 1), (1, 1), "SAME")
+    patches = numbers(oracle.patches_shape(shape, **grid), dtype, seed=1)
+
+    def fold(patches):
+        return tf_patches.fold_patches(patches, shape, **grid)
+
+    assert_same_numbers(compiled("native", fold, patches), fold(patches))
+
+
+@lowerings
+@pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_sums_begin_with_positive_zero(stride, dtype, lowering):
+    shape, grid = case((1, 6, 6, 2), (3, 3), (stride, stride), (1, 1), "VALID")
+    patches = -np.zeros(
+        oracle.patches_shape(shape, **grid), tf.as_dtype(dtype).as_numpy_dtype
+    )
+    images = compiled(
+        lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
+    )
+    assert_same_bits(images, np.zeros(shape, patches.dtype))
+
+
+# Small integers, so that sums and products of them are exact in any order.
+GRID = case((), (3, 2), (2, 1), (1, 2), "SAME").grid
+IMAGES = np.random.default_rng(0).integers(-3, 4, (4, 7, 6, 3)).astype(np.float32)
+
+
+def extract(images):
+    return tf_patches.extract_patches(images, **GRID)
+
+
+def fold(images):
+    """Patches, squared so that they do not come from one image, put back."""
+    patches = tf.square(extract(images))
+    return tf_patches.fold_patches(patches, tf.shape(images), **GRID)
+
+
+def gradient(function):
+    """The gradient of a function of images, at the images."""
+
+    def backward(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            result = function(images)
+        return tape.gradient(result, images, output_gradients=result * result)
+
+    return backward
+
+
+def jacobian(images):
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        patches = extract(images[:1, :3, :3])
+    return tape.jacobian(patches, images)
+
+
+def one_by_one(map_images, function):
+    return lambda images: map_images(lambda image: function(image[None])[0], images)
+
+
+def loop(function):
+    def run(images):
+        add = lambda i, x: (i + 1, x + function(x) % 3.0)  # noqa: E731 (one line)
+        return tf.while_loop(lambda i, x: i < 3, add, [0, images])[1]
+
+    return run
+
+
+def branch(choose):
+    def run(images):
+        positive = choose(tf.reduce_sum(images))
+        return tf.cond(positive, lambda: extract(images), lambda: extract(-images))
+
+    return run
+
+
+def of_some_images(function):
+    """The batch is known only when it runs: XLA knows no more than a bound."""
+    return lambda images: function(tf.boolean_mask(images, images[:, 0, 0, 0] > -3))
+
+
+def transposed(images):
+    """XLA is free to keep these transposed in memory."""
+    patches = extract(tf.transpose(images, [0, 2, 1, 3]))
+    return tf.transpose(patches, [3, 1, 0, 2]) * 2
+
+
+def inner_function(images):
+    return tf.function(gradient(extract))(images)
+
+
+def mixed(dtype):
+    def run(images):
+        halves = gradient(extract)(tf.cast(images, dtype))
+        return tf.cast(halves, tf.float32)
+
+    return run
+
+
+WORK = {
+    "extract": extract,
+    "fold": fold,
+    "gradient": gradient(extract),
+    "gradient of fold": gradient(fold),
+    "second order": gradient(gradient(extract)),
+    "jacobian": jacobian,
+    "vectorized_map": one_by_one(tf.vectorized_map, extract),
+    "map_fn": one_by_one(tf.map_fn, extract),
+    "gradient in vectorized_map": one_by_one(tf.vectorized_map, gradient(extract)),
+    "while_loop": loop(fold),
+    "gradient in while_loop": loop(gradient(extract)),
+    "cond": branch(lambda total: total > 0),
+    "cond, otherwise": branch(lambda total: total <= 0),
+    "gradient of cond": gradient(branch(lambda total: total > 0)),
+    "some images": of_some_images(extract),
+    "gradient for some images": of_some_images(gradient(extract)),
+    "transposed": transposed,
+    "function in the function": inner_function,
+    "float16": mixed("float16"),
+    "bfloat16": mixed("bfloat16"),
+}
+
+
+@lowerings
+@pytest.mark.parametrize("work", WORK)
+def test_work(work, lowering):
+    function = WORK[work]
+    expected = function(tf.constant(IMAGES))
+    assert_same_bits(compiled(lowering, function, IMAGES), expected)
+    assert np.any(expected)
+
+
+@lowerings
+@pytest.mark.parametrize("function", [extract, fold])
+def test_gradient_outside_of_the_compiled_function(function, lowering):
+    run = gradient(lambda images: compiled(lowering, function, images))
+    assert_same_bits(run(tf.constant(IMAGES)), gradient(function)(tf.constant(IMAGES)))
+
+
+@pytest.mark.parametrize("function", [extract, fold, gradient(extract)])
+def test_a_batch_of_any_size(function):
+    spec = tf.TensorSpec([None, None, 6, 3])
+    jit = tf.function(function, input_signature=[spec], jit_compile=True)
+    for batch, rows in [(4, 7), (1, 7), (0, 7), (3, 5), (4, 7)]:
+        images = tf.constant(IMAGES[:batch, :rows])
+        assert_same_bits(jit(images), function(images))
+
+
+def test_image_shape_as_an_argument():
+    jit = tf.function(
+        lambda patches, rows: tf_patches.fold_patches(
+            patches, tf.stack([4, rows, 6, 3]), **GRID
+        ),
+        jit_compile=True,
+    )
+    for rows in 7, 8, 3:
+        images = tf.constant(np.resize(IMAGES, [4, rows, 6, 3]))
+        assert_same_bits(
+            jit(extract(images), tf.constant(rows)),
+            tf_patches.fold_patches(extract(images), images.shape, **GRID),
+        )
+
+
+# Some dimension is zero: of the images, of the patches, or of both.
+EMPTY = [
+    case((0, 5, 4, 3), (2, 2), (1, 1), (1, 1), "SAME"),
+    case((2, 0, 4, 3), (2, 2), (1, 1), (1, 1), "SAME"),
+    case((2, 5, 0, 3), (2, 2), (2, 1), (1, 1), "SAME"),
+    case((2, 5, 4, 0), (2, 2), (1, 1), (1, 1), "VALID"),
+    case((2, 5, 4, 3), (6, 2), (2, 1), (1, 1), "VALID"),
+    case((2, 5, 4, 3), (2, 5), (1, 1), (1, 1), "VALID"),
+]
+
+
+@lowerings
+@pytest.mark.parametrize("shape, grid", EMPTY)
+def test_zero_sized(shape, grid, lowering):
+    images = random_bits(shape, "float32", seed=1)
+    patches = oracle.extract(images, **grid)
+    assert patches.size == 0
+
+    def work(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            patches = tf_patches.extract_patches(images, **grid)
+        folded = tf_patches.fold_patches(patches, shape, **grid)
+        return patches, folded, tape.gradient(patches, images)
+
+    for known in shape, None:
+        results = compiled(lowering, work, images, signature=[known])
+        for result, expected in zip(
+            results,
+            [patches, np.zeros_like(images), np.zeros_like(images)],
+            strict=True,
+        ):
+            assert_same_bits(result, expected)
+
+
+@pytest.mark.parametrize("function", [extract, gradient(extract)])
+def test_threads_calling_at_once(function):
+    jit = tf.function(function, jit_compile=True, reduce_retracing=True)
+    batches = [np.tile(IMAGES, [30, 1, 1, 1]) * (1 + i) for i in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(jit, batches))
+    for batch, result in zip(batches, results, strict=True):
+        assert_same_bits(result, function(tf.constant(batch)))
+
+
+def compiled_call(function, **call):
+    return tf.function(lambda: function(**call), autograph=False, jit_compile=True)()
+
+
+def compiled_for_unknown_shape(function, **call):
+    name = next(iter(call))
+    tensor = tf.constant(call.pop(name))
+    return compiled(
+        "native", lambda x: function(**{name: x}, **call), tensor, signature=[None]
+    )
+
+
+# Two ways to compile a call, and the same without XLA.
+WITHOUT_XLA = {
+    compiled_call: traced,
+    compiled_for_unknown_shape: traced_with_unknown_shape,
+}
+modes = pytest.mark.parametrize("mode", WITHOUT_XLA)
+
+
+def assert_refused_as_without_xla(mode, function, call, shown):
+    error = refusal(mode, function, call)
+    assert type(error) is type(refusal(WITHOUT_XLA[mode], function, call)), error
+    assert_says(error, shown)
+
+
+@modes
+@pytest.mark.parametrize("name, value, shown", REFUSED)
+def test_refused_attribute(name, value, shown, mode):
+    call = CALL | {name: value}
+    shown = f"{name}.*{shown}"
+    assert_refused_as_without_xla(mode, tf_patches.extract_patches, call, shown)
+
+
+@modes
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("grid, shown", BEYOND)
+def test_beyond_what_can_be_counted(grid, shown, padding, mode):
+    call = CALL | {"padding": padding} | grid
+    assert_refused_as_without_xla(mode, tf_patches.extract_patches, call, shown)
+
+
+@modes
+@pytest.mark.parametrize("grid", [dict(sizes=[1, 9, 2, 1]), dict(rates=[1, 1, 9, 1])])
+def test_patches_that_do_not_fit(grid, mode):
+    assert_refused_as_without_xla(
+        mode, tf_patches.extract_patches, CALL | grid, "do not fit in an image of 4"
+    )
+
+
+@pytest.mark.parametrize("images", IMAGES_REFUSED)
+def test_refused_images(images):
+    make, shown = IMAGES_REFUSED[images]
+    call = {name: CALL[name] for name in CALL if name != "images"}
+    assert_refused_as_without_xla(
+        compiled_call,
+        lambda **grid: tf_patches.extract_patches(make(), **grid),
+        call,
+        shown,
+    )
+
+
+@pytest.mark.parametrize("shape", [(), (4, 4, 1), (1, 1, 4, 4, 1), (1, 0, 4, 1)])
+def test_images_of_a_shape_that_only_xla_knows(shape):
+    call = CALL | {"images": np.zeros(shape, np.float32)}
+    assert_refused_as_without_xla(
+        compiled_for_unknown_shape,
+        tf_patches.extract_patches,
+        call,
+        "images must.*shape|rows",
+    )
+
+
+@pytest.mark.parametrize("wrong", FOLD_REFUSED, ids=str)
+def test_refused_fold(wrong):
+    call, _, _ = wrong
+    assert_refused_as_without_xla(
+        compiled_call, tf_patches.fold_patches, FOLD | call, ""
+    )
+
+
+@pytest.mark.parametrize("wrong, shown", MISMATCHED)
+def test_fold_of_shapes_that_only_xla_knows(wrong, shown):
+    call = FOLD | wrong
+    patches, image_shape = call.pop("patches"), np.array(call.pop("image_shape"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(shown)):
+        compiled(
+            "native",
+            lambda p, s: tf_patches.fold_patches(p, s, **call),
+            patches,
+            image_shape,
+            signature=[None, None],
+        )
+
+
+def test_refuses_an_image_shape_that_only_the_run_knows():
+    def fold(patches):
+        rows = tf.random.uniform([], 7, 8, tf.int32)
+        return tf_patches.fold_patches(patches, tf.stack([4, rows, 6, 3]), **GRID)
+
+    patches = extract(IMAGES)
+    assert fold(patches).shape == IMAGES.shape
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"rows.*image_shape"):
+        compiled("native", fold, patches)
+
+
+def test_refuses_rows_that_only_the_run_knows():
+    def some_rows(images):
+        return extract(tf.boolean_mask(images, images[0, :, 0, 0] < 9, axis=1))
+
+    assert some_rows(IMAGES).shape == extract(IMAGES).shape
+    with pytest.raises(tf.errors.UnimplementedError, match=r"rows.*images"):
+        compiled("native", some_rows, IMAGES)
+
+
+@lowerings
+def test_shapes_that_no_memory_holds(lowering):
+    """In a process of its own, with less memory than they need."""
+    child_output(
+        """
+        import resource
+        import numpy as np
+        import tensorflow as tf
+        import tf_patches
+
+        ones = [1, 1, 1, 1]
+        images = np.ones([1, 4, 4, 1], np.float32)
+
+        def extract(sizes):
+            return tf.function(
+                lambda x: tf_patches.extract_patches(x, sizes, ones, ones, "SAME"),
+                jit_compile=True, autograph=False)(images)
+
+        def fold(shape):
+            return tf.function(
+                lambda x: tf_patches.fold_patches(x, shape, ones, ones, ones, "SAME"),
+                jit_compile=True, autograph=False,
+                input_signature=[tf.TensorSpec(None)])(images)
+
+        extract(ones), fold([1, 4, 4, 1])
+        (used,) = (int(line.split()[1]) * 1024 for line in open("/proc/self/status")
+                   if line.startswith("VmSize"))
+        resource.setrlimit(resource.RLIMIT_AS, [used + 2**33] * 2)
+        for sizes in [1, 2147483647, 1, 1], [1, 40000, 40000, 1]:
+            try:
+                extract(sizes)
+            except tf.errors.ResourceExhaustedError:
+                pass
+            else:
+                raise AssertionError(sizes)
+        for shape in (
+            [2**40, 2**40, 0, 1],
+            [2**62, 2**62, 2**62, 0],
+            [2**21, 2**21, 2**21, 0],
+            [2**32, 2**31, 0, 2**31 - 1],
+            [1, 2**40, 2**20, 1],
+        ):
+            try:
+                fold(shape)
+            except (tf.errors.InvalidArgumentError, ValueError) as error:
+                assert str(shape[1]) in str(error), error
+            else:
+                raise AssertionError(shape)
+        assert extract(ones).numpy().tobytes() == images.tobytes()
+        """,
+        **{SWITCH: lowering},
+    )
+
+
+def hlo(function, *tensors, lowering="native", **options):
+    jit = tf.function(function, autograph=False, jit_compile=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, lowering)
+        return jit.experimental_get_compiler_ir(*tensors)(**options)
+
+
+def test_cpu_calls_the_native_kernels():
+    text = hlo(gradient(extract), tf.constant(IMAGES), stage="optimized_hlo")
+    for handler in "tf_patches.extract_patches", "tf_patches.fold_patches":
+        assert text.count(f'custom_call_target="{handler}"') == 1
+
+
+# Operations that are not the same everywhere, or sum in no order.
+UNWANTED = ["custom-call", "convolution", "scatter", "sort", "dot("]
+
+
+@pytest.mark.parametrize(
+    "where", [{"platform_name": "GPU"}, {"lowering": "hlo"}], ids=["GPU", "CPU"]
+)
+def test_other_platforms_need_nothing_but_xla(where):
+    images = tf.TensorSpec(IMAGES.shape) if "platform_name" in where else IMAGES
+    text = hlo(gradient(extract), images, stage="hlo", **where)
+    assert "gather" in text
+    for operation in UNWANTED:
+        assert operation not in text
+
+
+def test_size_of_code_is_that_of_small_patches():
+    def lengths(size):
+        _, grid = case((), (size, size), (1, 1), (1, 1), "SAME")
+
+        def work(images):
+            return tf_patches.extract_patches(images, **grid)
+
+        images = tf.zeros([1, 70, 70, 3])
+        texts = [
+            hlo(f, images, lowering=lowering, stage="hlo")
+            for f in (work, gradient(work))
+            for lowering in LOWERINGS
+        ]
+        return [len(text.splitlines()) for text in texts]
+
+    assert lengths(4) == lengths(64)
+
+
+def model(layer, **options):
+    keras.utils.set_random_seed(1)
+    images = keras.Input([12, 10, 3])
+    features = keras.layers.Conv2D(4, 3, padding="same")(images)
+    patches = keras.layers.Dense(5)(layer(features))
+    scores = keras.layers.GlobalAveragePooling2D()(patches)
+    built = keras.Model(images, scores)
+    built.compile("sgd", "mse", **options)
+    return built
+
+
+LAYERS = {
+    "Lambda": lambda features: keras.layers.Lambda(extract)(features),
+    "the op": extract,
+}
+
+
+@lowerings
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_keras_fit(layer, policy, lowering, monkeypatch):
+    monkeypatch.setenv(SWITCH, lowering)
+    random = np.random.default_rng(1)
+    images = random.normal(size=(20, 12, 10, 3)).astype(np.float32)
+    scores = random.normal(size=(20, 5)).astype(np.float32)
+
+    def losses(**options):
+        built = model(layer, **options)
+        fit = built.fit(images, scores, batch_size=8, epochs=2, verbose=0)
+        return fit.history["loss"]
+
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        close = 1e-5 if policy == "float32" else 1e-3
+        expected = losses(jit_compile=False)
+        np.testing.assert_allclose(losses(jit_compile=True), expected, rtol=close)
+        assert expected[1] < expected[0]
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def test_saved_model_in_a_fresh_process(tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec([None, None, None, 3])
+    functions = {"extract": extract, "fold": fold, "gradient": gradient(extract)}
+    for name in functions:
+        setattr(
+            module,
+            name,
+            tf.function(functions[name], input_signature=[spec], jit_compile=True),
+        )
+    tf.saved_model.save(module, tmp_path / "model")
+    np.save(tmp_path / "images.npy", IMAGES)
+    child_output(
+        """
+        import sys
+        import tf_patches
+        import numpy as np
+        import tensorflow as tf
+
+        folder, *names = sys.argv[1:]
+        images = tf.constant(np.load(f"{folder}/images.npy"))
+        model = tf.saved_model.load(f"{folder}/model")
+        results = {name: getattr(model, name)(images) for name in names}
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            patches = model.extract(images)
+        results["outside"] = tape.gradient(patches, images, patches * patches)
+        np.savez(f"{folder}/results.npz", **results)
+        """,
+        tmp_path,
+        *functions,
+        cwd=tmp_path,
+    )
+    functions["outside"] = gradient(extract)
+    with np.load(tmp_path / "results.npz") as results:
+        for name in functions:
+            assert_same_bits(results[name], functions[name](tf.constant(IMAGES)))
+
+
+def test_imported_after_xla_has_compiled_something():
+    """XLA makes kernels of the ops that it knows of by then, and none later."""
+    child_output(
+        f"""
+        import tensorflow as tf
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.ones([3]))
+        import tf_patches
+
+        def work(images):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                patches = tf_patches.extract_patches(images, **{GRID!r})
+            return tape.gradient(patches, images, patches)
+
+        images = tf.random.normal([2, 7, 6, 3])
+        result = tf.function(work, jit_compile=True)(images)
+        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        """
+    )
+
+
+def check_auto_clustering(**options):
+    """Without jit_compile: XLA finds what it can compile."""
+    child_output(
+        f"""
+        import tensorflow as tf
+        import tf_patches
+
+        def work(images):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                patches = tf_patches.extract_patches(images * 2 + 1, **{GRID!r})
+                loss = tf.reduce_sum(patches * patches * patches)
+            return tape.gradient(loss, images) + 1
+
+        images = tf.round(tf.random.normal([2, 7, 6, 3]))
+        result = tf.function(work)(images)
+        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        """,
+        TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+        **options,
+    )
+
+
+def test_auto_clustering(tmp_path):
+    check_auto_clustering(XLA_FLAGS=f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text")
+    modules = [path.read_text() for path in tmp_path.glob("*before_optimizations.txt")]
+    for handler in "tf_patches.extract_patches", "tf_patches.fold_patches":
+        assert any(handler in module for module in modules)
+
+
+def test_without_a_pool_of_threads():
+    child_output(
+        f"""
+        import tensorflow as tf
+        import tf_patches
+
+        def work(images):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                patches = tf_patches.extract_patches(images, **{GRID!r})
+            return tape.gradient(patches, images, patches)
+
+        images = tf.random.normal([50, 70, 60, 3])
+        result = tf.function(work, jit_compile=True)(images)
+        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        """,
+        XLA_FLAGS="--xla_cpu_multi_thread_eigen=false",
+    )
+
+
+def not_built(package):
+    (package / "_xla.so").unlink()
+    path = package / "_build_info.json"
+    reason = "it cannot be compiled with TensorFlow 9.9 (no.h: No such file)."
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"xla": reason}))
+
+
+def no_library(package):
+    (package / "_xla.so").unlink()
+
+
+def text(package):
+    (package / "_xla.so").write_text("no library")
+
+
+MISSING = {
+    not_built: r"TensorFlow 9\.9.*no\.h",
+    no_library: r"_xla\.so cannot be loaded",
+    text: r"_xla\.so cannot be loaded",
+}
+
+
+@pytest.mark.parametrize("remove", MISSING)
+def test_without_the_library(remove, tmp_path):
+    """The op works, and compiling it says in one sentence what is missing."""
+    shutil.copytree(PACKAGE, tmp_path / "tf_patches")
+    remove(tmp_path / "tf_patches")
+    printed = child_output(
+        f"""
+        import tensorflow as tf
+        import tf_patches
+
+        def extract(images):
+            return tf_patches.extract_patches(images, **{GRID!r})
+
+        def fold(patches):
+            return tf_patches.fold_patches(patches, [4, 7, 6, 3], **{GRID!r})
+
+        images = tf.zeros([4, 7, 6, 3])
+        patches = extract(images)
+        fold(patches)
+        traced = tf.function(extract, autograph=False)
+        traced(images)
+        print(tf_patches.build_info()["xla"])
+        for function, tensor in (extract, images), (fold, patches), (traced, images):
+            try:
+                tf.function(function, jit_compile=True, autograph=False)(tensor)
+            except tf.errors.UnimplementedError as error:
+                print(error.message.splitlines()[0])
+            else:
+                raise AssertionError
+        """,
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path),
+    )
+    info, *messages = printed.splitlines()
+    assert re.search(MISSING[remove], info)
+    assert len(messages) == 3
+    for message in messages:
+        assert "the library _xla.so of tf_patches is missing" in message
+
+
+def test_auto_clustering_without_the_library(tmp_path):
+    """What cannot be compiled is not: the function runs all the same."""
+    shutil.copytree(PACKAGE, tmp_path / "tf_patches")
+    no_library(tmp_path / "tf_patches")
+    check_auto_clustering(PYTHONPATH=str(tmp_path), cwd=tmp_path)
+
+
+COMPILER_WITHOUT_XLA = """#!/bin/sh
+case "$*" in
+  --version) echo "compiler 1" ;;
+  *"-c custom_ops/xla/"*)
+    echo "ops.cc:1: fatal error: no.h: No such file" >&2
+    exit 1 ;;
+  *) while [ "$1" != -o ]; do shift; done; echo built > "$2" ;;
+esac
+"""
+
+
+def test_build_where_the_headers_are_missing(tmp_path):
+    """With no more than a warning; what an earlier build left is gone."""
+    for name in "setup.py", "pyproject.toml", "README.md", "LICENSE":
+        shutil.copy(PACKAGE.parent / name, tmp_path)
+    for name in "custom_ops", "tf_patches":
+        shutil.copytree(PACKAGE.parent / name, tmp_path / name)
+    compiler = tmp_path / "compiler"
+    compiler.write_text(COMPILER_WITHOUT_XLA)
+    compiler.chmod(0o755)
+    ended = run_child(
+        """
+        import runpy, sys
+        sys.argv = ["setup.py", "build_ext", "--inplace"]
+        runpy.run_path("setup.py", run_name="__main__")
+        """,
+        cwd=tmp_path,
+        CXX=str(compiler),
+    )
+    assert ended.returncode == 0, ended.stderr
+    (warning,) = re.findall("^WARNING: tf_patches.*", ended.stderr, re.MULTILINE)
+    built = tmp_path / "tf_patches"
+    reason = json.loads((built / "_build_info.json").read_text())["xla"]
+    assert warning == f"WARNING: tf_patches._xla is left out: {reason}"
+    assert reason == (
+        f"it cannot be compiled with TensorFlow {tf.__version__} "
+        f"(ops.cc:1: fatal error: no.h: No such file)."
+    )
+    assert (built / "_ops.so").read_text() == "built\n"
+    assert not (built / "_xla.so").exists()
