@@ -2,8 +2,10 @@
 
 import importlib.util
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,8 @@ import tf_patches
 from benchmarks.cases import Case, make_images
 
 Call = Callable[[], object]
+Prepare = Callable[[Case, str], Call]
+Extract = Callable[..., tf.Tensor]
 
 
 class UnfitError(Exception):
@@ -23,7 +27,7 @@ class Peer:
     """`prepare` gets a case and a dtype and returns what is to be timed."""
 
     name: str
-    prepare: Callable[[Case, str], Call]
+    prepare: Prepare
     needs: str = "tensorflow"
 
     @property
@@ -67,13 +71,19 @@ def _refuse_large_filters(case: Case, dtype: str) -> None:
         raise UnfitError(f"its filter needs {needed / 2**30:.0f} GiB")
 
 
-def _xla(case: Case, dtype: str) -> Call:
-    _refuse_large_filters(case, dtype)
-    images, grid = tf.constant(make_images(case, dtype)), case.grid
-    compiled = tf.function(
-        lambda x: tf.image.extract_patches(x, **grid), jit_compile=True
-    )
-    return lambda: compiled(images)
+def _compiled(extract: Extract, lowering: str = "") -> Prepare:
+    """By XLA; `lowering` is the value of TF_PATCHES_XLA_LOWERING."""
+
+    def prepare(case: Case, dtype: str) -> Call:
+        if extract is tf.image.extract_patches:
+            _refuse_large_filters(case, dtype)
+        images, grid = tf.constant(make_images(case, dtype)), case.grid
+        compiled = tf.function(lambda x: extract(x, **grid), jit_compile=True)
+        with patch.dict(os.environ, TF_PATCHES_XLA_LOWERING=lowering):
+            compiled(images)
+        return lambda: compiled(images)
+
+    return prepare
 
 
 def _keras(case: Case, dtype: str) -> Call:
@@ -179,7 +189,9 @@ FORWARD = [
     Peer(US, _ours),
     Peer(BUILTIN, _builtin),
     Peer(COPY, _copy),
-    Peer("tensorflow XLA", _xla),
+    Peer("tf_patches XLA", _compiled(tf_patches.extract_patches)),
+    Peer("tf_patches XLA, HLO", _compiled(tf_patches.extract_patches, "hlo")),
+    Peer("tensorflow XLA", _compiled(tf.image.extract_patches)),
     Peer("keras.ops", _keras, needs="keras"),
     Peer("torch unfold", _torch_unfold, needs="torch"),
     Peer("numpy", _numpy),
@@ -188,13 +200,15 @@ FORWARD = [
 ]
 
 
-def _gradient(extract: Callable[..., tf.Tensor]) -> Callable[[Case, str], Call]:
+def _gradient(extract: Extract, jit_compile: bool = False) -> Prepare:
     def prepare(case: Case, dtype: str) -> Call:
         if dtype == "uint8":
             raise UnfitError("integers have no gradient")
+        if jit_compile and extract is tf.image.extract_patches:
+            _refuse_large_filters(case, dtype)
         images, incoming = tf.constant(make_images(case, dtype)), _patches(case, dtype)
 
-        @tf.function
+        @tf.function(jit_compile=jit_compile)
         def backward(images: tf.Tensor, incoming: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(images)
@@ -224,6 +238,8 @@ BACKWARD = [
     Peer(US, _gradient(tf_patches.extract_patches)),
     Peer(BUILTIN, _gradient(tf.image.extract_patches)),
     Peer(COPY, _copy_gradient),
+    Peer("tf_patches XLA", _gradient(tf_patches.extract_patches, jit_compile=True)),
+    Peer("tensorflow XLA", _gradient(tf.image.extract_patches, jit_compile=True)),
     Peer("torch fold", _torch_fold, needs="torch"),
 ]
 

@@ -136,27 +136,21 @@ def random_bits(shape, dtype, seed):
     if part in MANTISSA_BITS:
         special = random.choice(special_values(part), parts)
         values = np.where(random.random(parts) < 0.4, special, values)
-    return values.view(tf.as_dtype(dtype).as_numpy_dtype)
+    return values.view(_numpy(dtype))
 
 
 def denormals(shape, dtype, seed):
     """Numbers so small that TensorFlow's threads may take them for zero."""
     part = PART.get(dtype, dtype)
-    *rest, depth = shape
-    random = np.random.default_rng(seed)
-    values = _any_bits(random, (*rest, depth * (2 if dtype in PART else 1)), part)
-    bits = values.view(_unsigned(part))
-    exponent = bits.dtype.type(special_values(part)[_INFINITY].view(bits.dtype))
-    return (bits & ~exponent).view(tf.as_dtype(dtype).as_numpy_dtype)
-
-
-_INFINITY = 6
+    values = random_bits(shape, dtype, seed).view(_unsigned(part))
+    exponent = _infinity(part)
+    return (values & ~values.dtype.type(exponent)).view(_numpy(dtype))
 
 
 def special_values(dtype):
-    bits, mantissa = 8 * tf.as_dtype(dtype).size, MANTISSA_BITS[dtype]
-    sign, smallest_normal = 1 << (bits - 1), 1 << mantissa
-    infinity = sign - smallest_normal
+    smallest_normal = 1 << MANTISSA_BITS[dtype]
+    infinity = _infinity(dtype)
+    sign = infinity + smallest_normal
     one = (infinity >> 1) & infinity
     positive = [
         0,
@@ -170,14 +164,24 @@ def special_values(dtype):
         infinity | smallest_normal >> 1 | 5,  # a quiet NaN with a payload
     ]
     patterns = [*positive, *(sign | pattern for pattern in positive)]
-    return np.array(patterns, _unsigned(dtype)).view(tf.as_dtype(dtype).as_numpy_dtype)
+    return np.array(patterns, _unsigned(dtype)).view(_numpy(dtype))
+
+
+def _infinity(dtype):
+    """Its bits: all those of the exponent."""
+    bits = 8 * tf.as_dtype(dtype).size
+    return (1 << (bits - 1)) - (1 << MANTISSA_BITS[dtype])
 
 
 def _unsigned(dtype):
     return f"u{tf.as_dtype(dtype).size}"
 
 
+def _numpy(dtype):
+    return tf.as_dtype(dtype).as_numpy_dtype
+
+
 def _any_bits(random, shape, dtype):
     *rest, depth = shape
     raw = random.integers(0, 256, (*rest, depth * tf.as_dtype(dtype).size), np.uint8)
-    return raw.view(tf.as_dtype(dtype).as_numpy_dtype)
+    return raw.view(_numpy(dtype))
