@@ -13,7 +13,7 @@ Call = Callable[[], object]
 
 # A sample is at least this long, so that the clock's grain does not show.
 _SAMPLE_SECONDS = 0.0005
-_BUDGET_SECONDS = 1.5
+_BUDGET_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ void ShareOut(OpKernelContext* context, int64_t units, int64_t bytes,
       context->device()->tensorflow_cpu_worker_threads()->workers;
   const int64_t share = UnitsPerShare(units, bytes, threads->NumThreads());
   if (share >= units) return work({0, units});
-  threads->TransformRangeConcurrently(
-      share, units,
+  threads->ParallelFor(
+      units, tsl::thread::ThreadPool::SchedulingParams::Fixed(share),
       [&work](int64_t begin, int64_t end) { work({begin, end}); });
 }
 
