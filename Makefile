@@ -3,7 +3,10 @@ PYTHON ?= python3
 CXX ?= g++
 TENSORFLOW ?= tensorflow>=2.20,<2.22
 
-BIN := .venv/bin
+VENV ?= .venv
+MATRIX := 2.20 2.21
+
+BIN := $(VENV)/bin
 NATIVE := build/native
 NATIVE_SOURCES := $(wildcard custom_ops/geometry/*.cc custom_ops/kernels/*.cc tests/native/*.cc)
 NATIVE_HEADERS := $(wildcard custom_ops/geometry/*.h custom_ops/kernels/*.h tests/native/*.h)
@@ -11,7 +14,7 @@ LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test bench bench-quick native-test lint format wheel clean
+.PHONY: build demo test test-matrix bench bench-quick native-test lint format wheel clean
 
 build: $(BIN)/.built
 
@@ -20,6 +23,14 @@ demo: build
 
 test: build
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# One after the other, as all build into the source folder.
+test-matrix:
+	for minor in $(MATRIX); do \
+	  rm -f build/venv-$$minor/bin/.built && \
+	  $(MAKE) test VENV=build/venv-$$minor TENSORFLOW="tensorflow==$$minor.*" || exit 1; \
+	done
+	rm -f $(BIN)/.built
 
 bench: build
 	$(BIN)/python -m benchmarks
@@ -52,7 +63,7 @@ $(BIN)/.ready: pyproject.toml
 	  { echo "tf_patches needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version). Name another with PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) "setuptools>=77" "$(TENSORFLOW)"
 	@touch $@
 
