@@ -20,7 +20,7 @@ from cases import (
     signatures,
 )
 from compare import assert_same_bits, assert_same_outcome, in_graph, refused_late
-from hypothesis import Phase, given, settings
+from hypothesis import given
 
 import tf_patches
 
@@ -110,7 +110,7 @@ def test_refuses_what_builtin_refuses(wrong, attribute, padding, known):
     _assert_same_calls(tf.zeros(REFUSED_SHAPE), known, arguments)
 
 
-@settings(examples(100), phases=[Phase.generate])
+@examples(100)
 @given(
     any_attributes, any_attributes, any_attributes, paddings, signatures(REFUSED_SHAPE)
 )

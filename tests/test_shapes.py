@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from cases import any_attributes, attributes, case, examples
 from compare import assert_same_outcome
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tf_patches
@@ -62,7 +62,7 @@ def test_refuses_what_builtin_refuses(wrong, attribute, known):
     _assert_refuses(known, grid)
 
 
-@settings(examples(200), phases=[Phase.generate])
+@examples(200)
 @given(any_attributes, any_attributes, any_attributes, st.sampled_from(KNOWLEDGE))
 def test_refuses_several_arguments_as_builtin_does(sizes, strides, rates, known):
     grid = {"sizes": sizes, "strides": strides, "rates": rates, "padding": "VALID"}
