@@ -1,5 +1,6 @@
 // What the ops become where TensorFlow compiles a function with XLA: check,
 // then call kernels/ on a CPU and lower to XLA's own operations elsewhere.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
