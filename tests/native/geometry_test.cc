@@ -305,25 +305,36 @@ struct Refusal {
   std::vector<std::string> told;  // what the message must name
 };
 
-std::optional<Refusal> RefuseAttribute(const char* name,
-                                       const std::vector<int32_t>& values) {
-  const std::vector<std::string> told = {name, Printed(values)};
-  if (values.size() < 4) return Refusal{ErrorKind::kInvalidArgument, told};
+std::optional<Refusal> RefuseValues(const Refusal& told,
+                                    const std::vector<int32_t>& values) {
   if (values[0] != 1 || values[3] != 1) {
-    return Refusal{ErrorKind::kUnimplemented, told};
+    return Refusal{ErrorKind::kUnimplemented, told.told};
   }
   if (values[1] < 1 || values[2] < 1) {
-    return Refusal{ErrorKind::kOutOfRange, told};
+    return Refusal{ErrorKind::kOutOfRange, told.told};
   }
   return std::nullopt;
 }
 
+// All lengths come before any value, as in TensorFlow.
 std::optional<Refusal> RefuseAttributes(const std::vector<int32_t>& sizes,
                                         const std::vector<int32_t>& strides,
                                         const std::vector<int32_t>& rates) {
-  if (auto refusal = RefuseAttribute("sizes", sizes)) return refusal;
-  if (auto refusal = RefuseAttribute("strides", strides)) return refusal;
-  if (auto refusal = RefuseAttribute("rates", rates)) return refusal;
+  const std::vector<std::pair<const char*, const std::vector<int32_t>*>>
+      attributes = {
+          {"sizes", &sizes}, {"strides", &strides}, {"rates", &rates}};
+  const auto told = [](const auto& attribute) {
+    return Refusal{ErrorKind::kInvalidArgument,
+                   {attribute.first, Printed(*attribute.second)}};
+  };
+  for (const auto& attribute : attributes) {
+    if (attribute.second->size() < 4) return told(attribute);
+  }
+  for (const auto& attribute : attributes) {
+    if (auto refusal = RefuseValues(told(attribute), *attribute.second)) {
+      return refusal;
+    }
+  }
   if (Wide{sizes[1]} * sizes[2] > kMax32) {
     return Refusal{ErrorKind::kInvalidArgument, {"sizes", Printed(sizes)}};
   }
@@ -479,11 +490,14 @@ void TestMessages(Check& check) {
   };
   const AxisSpec one = {1, 1, 1};
   const std::vector<Case> cases = {
-      {{{-7, 4, 4, 1}, {one, one, Padding::kSame}}, {"batch", "[-7, 4, 4, 1]"}},
-      {{{1, 4, 4, -5}, {one, one, Padding::kSame}}, {"depth", "[1, 4, 4, -5]"}},
-      {{{1, -3, 4, 1}, {one, one, Padding::kSame}}, {"rows", "-3"}},
+      {{{-7, 4, 4, 1}, {one, one, Padding::kSame}},
+       {"image_shape", "[-7, 4, 4, 1]"}},
+      {{{1, 4, 4, -5}, {one, one, Padding::kSame}},
+       {"image_shape", "[1, 4, 4, -5]"}},
+      {{{1, -3, 4, 1}, {one, one, Padding::kSame}},
+       {"image_shape", "[1, -3, 4, 1]"}},
       {{{1, 4, kMin64, 1}, {one, one, Padding::kValid}},
-       {"cols", std::to_string(kMin64)}},
+       {"image_shape", std::to_string(kMin64)}},
       {{{1, 6, 4, 1}, {{4, 1, 3}, one, Padding::kValid}},
        {"Computed output size would be negative", "10 rows", "sizes 4",
         "rates 3", "strides 1", "6 rows"}},
