@@ -288,7 +288,7 @@ def test_bad_input_when_a_model_is_built(wrong, error, message):
     "image_shape, error, message",
     [
         ([None, None, 6, 3], ValueError, "image_shape.*None, None, 6, 3"),
-        ([None, 8, 6], ValueError, "4-dimensional"),
+        ([None, 8, 6], ValueError, "image_shape must have 4 values"),
         ([None, 8, 6, 4], ValueError, "4 and 3"),
         (None, ValueError, "image_shape"),
         ("text", TypeError, "image_shape.*string"),

@@ -137,7 +137,12 @@ absl::Status FoldPatchesShape(InferenceContext* c) {
   ShapeHandle patches, images;
   TF_RETURN_IF_ERROR(WithRank4(c, "patches", &patches));
   TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(1, &images));
-  TF_RETURN_IF_ERROR(c->WithRank(images, 4, &images));
+  const std::string given = c->DebugString(images);
+  if (!c->WithRank(images, 4, &images).ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "image_shape must have 4 values, [batch, rows, cols, depth], but got ",
+        given, "."));
+  }
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
   const std::string image_shape = c->DebugString(images);
