@@ -226,7 +226,9 @@ def one_by_one(map_images, function):
 
 def loop(function):
     def run(images):
-        add = lambda i, x: (i + 1, x + function(x) % 3.0)  # noqa: E731 (one line)
+        def add(i, x):
+            return i + 1, x + function(x) % 3.0
+
         return tf.while_loop(lambda i, x: i < 3, add, [0, images])[1]
 
     return run
