@@ -53,9 +53,10 @@ char* CopyLine(const Copy& copy, int64_t length, Loop line, const char* src,
   return dst;
 }
 
-// `kSolid` patches are one line of pieces, with no zeros above or below.
+// `kSolid` patches are one line of pieces, with no zeros above or below. The
+// pieces come by value, since no store can change a local copy.
 template <int kInner, bool kSolid, typename Copy>
-void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
+void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
   dst += which.begin * pieces.patch_bytes();
   src += which.begin * pieces.patches.step;
@@ -75,7 +76,7 @@ void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
 }
 
 template <int kInner, typename Copy>
-void CopyPatches(const Pieces& pieces, const Copy& copy, Range which,
+void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
   if (pieces.outer.count == 1 && pieces.above == 0 && pieces.below == 0) {
     return CopyPatches<kInner, true>(pieces, copy, which, src, dst);
@@ -339,15 +340,6 @@ void ForEachBlock(const PatchGrid& grid, Range which, int64_t most,
   }
 }
 
-// From this size on a result is streamed past the caches, which it would not
-// fit in: on an x86-64 server a third of the time of ordinary stores. A smaller
-// one is sooner ready that way too, but later read by the next op: together
-// they take half as long again.
-constexpr int64_t kStreamedBytes = 32 << 20;
-
-// Patches to be streamed are put together here first, in the first-level cache.
-constexpr int64_t kBufferBytes = 16 << 10;
-
 void CopyBlocks(const Extractor& extractor, const PatchGrid& grid, Range which,
                 char* dst) {
   const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
@@ -362,22 +354,23 @@ void CopyBlocks(const Extractor& extractor, const PatchGrid& grid, Range which,
 // or, where one is larger than the buffer, some of its rows.
 void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
                   Range which, char* dst) {
-  alignas(64) char buffer[kBufferBytes];
+  alignas(64) char buffer[kStreamBufferBytes];
   const int64_t rows_at_once =
-      std::min(grid.rows.patch, kBufferBytes / extractor.patch_row());
+      std::min(grid.rows.patch, kStreamBufferBytes / extractor.patch_row());
   const int64_t patches_at_once =
-      kBufferBytes / (rows_at_once * extractor.patch_row());
+      kStreamBufferBytes / (rows_at_once * extractor.patch_row());
   const bool whole = rows_at_once == grid.rows.patch;
   StreamWriter writer(dst);
   ForEachBlock(grid, which, whole ? patches_at_once : 1, [&](Block block) {
     for (int64_t tap = 0; tap < grid.rows.patch; tap += rows_at_once) {
       block.taps = {tap, std::min(tap + rows_at_once, grid.rows.patch)};
-      extractor.Copy(block, buffer, buffer + kBufferBytes);
+      extractor.Copy(block, buffer, buffer + kStreamBufferBytes);
       writer.Append(buffer, block.cols.size() * block.taps.size() *
                                 extractor.patch_row());
     }
   });
   writer.Finish();
+  StreamWriter::Publish();
 }
 
 }  // namespace
@@ -389,7 +382,7 @@ void ExtractPatches(const PatchGrid& grid, size_t element_bytes,
   const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
   char* const dst = static_cast<char*>(patches) + which.begin * patch_bytes;
   const bool streamed = grid.patch_count() * patch_bytes >= kStreamedBytes &&
-                        extractor.patch_row() <= kBufferBytes;
+                        extractor.patch_row() <= kStreamBufferBytes;
   const auto copy = streamed ? StreamBlocks : CopyBlocks;
   copy(extractor, grid, which, dst);
 }

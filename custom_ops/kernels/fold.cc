@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/number.h"
+#include "kernels/stream_writer.h"
 #include "kernels/sum.h"
 #include "kernels/sum16.h"
 
@@ -91,56 +92,95 @@ class Folder {
         patch_row_(grid.cols.patch * pixel_),
         patch_(grid.rows.patch * patch_row_),
         line_(grid.cols.count * patch_),
+        streamed_(grid.image_rows() * Bytes(image_row_) >= kStreamedBytes &&
+                  Bytes(pixel_) <= kStreamBufferBytes),
         patches_(patches),
         images_(images) {}
 
   void FoldRows(Range which) const {
-    const int64_t cols = grid_.cols.image;
     const int64_t tile = TileCols();
-    for (int64_t begin = 0; begin < cols; begin += tile) {
-      const Range tile_cols = {begin, std::min(cols, begin + tile)};
-      const std::vector<Band> bands = FindBands(grid_.cols, tile_cols);
-      for (int64_t row = which.begin; row < which.end; ++row) {
-        FoldRow(row / grid_.rows.image, row % grid_.rows.image, bands);
+    for (int64_t begin = 0; begin < grid_.cols.image; begin += tile) {
+      const Range cols = {begin, std::min(grid_.cols.image, begin + tile)};
+      const std::vector<Band> bands = FindBands(grid_.cols, cols);
+      if (streamed_) {
+        StreamTile(which, cols, bands);
+      } else {
+        FoldTile(which, cols, bands);
       }
     }
+    if (streamed_) StreamWriter::Publish();
   }
 
  private:
+  static constexpr int64_t Bytes(int64_t elements) {
+    return elements * static_cast<int64_t>(sizeof(T));
+  }
+
+  int64_t TileCols() const {
+    const int64_t cached = CachedCols();
+    if (!streamed_) return cached;
+    return std::min(cached, kStreamBufferBytes / Bytes(pixel_));
+  }
+
   // Rows of patches shorter than a cache line are read again by every image row
   // that their patches cover.
-  int64_t TileCols() const {
-    const int64_t row_bytes = patch_row_ * static_cast<int64_t>(sizeof(T));
-    if (row_bytes >= 64) return grid_.cols.image;
+  int64_t CachedCols() const {
+    if (Bytes(patch_row_) >= 64) return grid_.cols.image;
     const int64_t lines = grid_.rows.EffectiveSize() / grid_.rows.stride + 1;
-    const int64_t patches =
-        kTileBytes / (lines * patch_ * static_cast<int64_t>(sizeof(T)));
+    const int64_t patches = kTileBytes / (lines * Bytes(patch_));
     return std::max<int64_t>(64, patches) * grid_.cols.stride;
+  }
+
+  void FoldTile(Range rows, Range cols, const std::vector<Band>& bands) const {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      FoldRow(row, cols, bands,
+              images_ + row * image_row_ + cols.begin * pixel_);
+    }
+  }
+
+  void StreamTile(Range rows, Range cols,
+                  const std::vector<Band>& bands) const {
+    alignas(64) T buffer[kStreamBufferBytes / sizeof(T)];
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      FoldRow(row, cols, bands, buffer);
+      StreamWriter writer(reinterpret_cast<char*>(images_ + row * image_row_ +
+                                                  cols.begin * pixel_));
+      writer.Append(reinterpret_cast<const char*>(buffer),
+                    Bytes(cols.size() * pixel_));
+      writer.Finish();
+    }
   }
 
   // At stride 1 each image row is the first to read a row of small patches,
   // which processors do not foresee: fetching the next row's takes up to half
   // off.
   int64_t Ahead(Steps lines) const {
-    const int64_t patch_bytes = patch_ * static_cast<int64_t>(sizeof(T));
-    if (grid_.rows.stride > 1 || patch_bytes > kFetchedBytes) return 0;
+    if (grid_.rows.stride > 1 || Bytes(patch_) > kFetchedBytes) return 0;
     return (lines.count - 1) * lines.step + line_;
   }
 
-  void FoldRow(int64_t batch, int64_t row,
-               const std::vector<Band>& bands) const {
-    const Cover lines = grid_.rows.Over(row);
+  // Makes the pixels `cols` of `row`, counted over all images.
+  void FoldRow(int64_t row, Range cols, const std::vector<Band>& bands,
+               T* dst) const {
+    const int64_t batch = row / grid_.rows.image;
+    const Cover lines = grid_.rows.Over(row % grid_.rows.image);
+    const auto covered = [&](const Band& band) {
+      return lines.count > 0 && band.cover.count > 0;
+    };
+    if (!std::all_of(bands.begin(), bands.end(), covered)) {
+      std::fill_n(dst, cols.size() * pixel_, T());
+    }
     const T* const src = patches_ +
                          (batch * grid_.rows.count + lines.index) * line_ +
                          lines.tap * patch_row_;
     const Steps line_steps = StepsOver(lines, line_, patch_row_);
     const int64_t ahead = Ahead(line_steps);
-    T* const dst = images_ + (batch * grid_.rows.image + row) * image_row_;
     for (const Band& band : bands) {
+      if (!covered(band)) continue;
       const Cover& cover = band.cover;
       const Steps col_steps = StepsOver(cover, patch_, pixel_);
       SumRuns(src + cover.index * patch_ + cover.tap * pixel_, line_steps,
-              col_steps, dst + band.col * pixel_,
+              col_steps, dst + (band.col - cols.begin) * pixel_,
               Runs{band.pixels * pixel_, band.repeats,
                    grid_.cols.stride * pixel_, patch_, ahead});
     }
@@ -152,6 +192,7 @@ class Folder {
   const int64_t patch_row_;
   const int64_t patch_;
   const int64_t line_;
+  const bool streamed_;
   const T* const patches_;
   T* const images_;
 };

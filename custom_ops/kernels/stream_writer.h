@@ -12,6 +12,15 @@
 
 namespace tf_patches {
 
+// From this size on a result is streamed past the caches, which it would not
+// fit in: on an x86-64 server a third of the time of ordinary stores. A smaller
+// one is sooner ready that way too, but later read by the next op: together
+// they take half as long again.
+inline constexpr int64_t kStreamedBytes = 32 << 20;
+
+// What is to be streamed is put together here first, in the first-level cache.
+inline constexpr int64_t kStreamBufferBytes = 16 << 10;
+
 // A result larger than the caches is written to memory in any case; an ordinary
 // store would read each cache line from memory first. Only whole lines can go
 // without, so the writer holds back what does not fill one.
@@ -43,6 +52,10 @@ class StreamWriter {
   // Writes what is held back; nothing may be appended after it.
   void Finish() {
     std::memcpy(line_start_ + begin_, line_ + begin_, end_ - begin_);
+  }
+
+  // Makes all that this thread's writers wrote visible to other threads.
+  static void Publish() {
 #ifdef __SSE2__
     _mm_sfence();
 #endif

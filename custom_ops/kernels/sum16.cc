@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -64,13 +66,41 @@ TF_PATCHES_AVX2 __m128i LoadAdjacent(const void* src) {
   return _mm_loadu_si128(static_cast<const __m128i*>(src));
 }
 
-template <typename Number>
-TF_PATCHES_AVX2 __m128i LoadApart(const Number* src, int64_t step) {
-  const auto lane = [src, step](int64_t i) -> int16_t {
-    return static_cast<int16_t>(src[i * step].bits);
+// The first kWidth values of each of as many runs as fill eight lanes.
+template <int kWidth>
+TF_PATCHES_AVX2 __m128i LoadRuns(const void* src, int64_t step) {
+  using Bits =
+      std::conditional_t<kWidth == 4, int64_t,
+                         std::conditional_t<kWidth == 2, int32_t, int16_t>>;
+  const auto run = [src, step](int64_t n) {
+    Bits bits;
+    std::memcpy(&bits, static_cast<const int16_t*>(src) + n * step,
+                sizeof(bits));
+    return bits;
   };
-  return _mm_setr_epi16(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5),
-                        lane(6), lane(7));
+  if constexpr (kWidth == 8) return LoadAdjacent(src);
+  if constexpr (kWidth == 4) return _mm_set_epi64x(run(1), run(0));
+  if constexpr (kWidth == 2) {
+    return _mm_setr_epi32(run(0), run(1), run(2), run(3));
+  }
+  return _mm_setr_epi16(run(0), run(1), run(2), run(3), run(4), run(5), run(6),
+                        run(7));
+}
+
+// Stores the first `length` of kWidth values, more than half of them, by two
+// moves that overlap.
+template <int kWidth, typename Number>
+void StoreRun(const Number* values, int64_t length, Number* dst) {
+  constexpr int64_t kHalf = (kWidth + 1) / 2;
+  std::copy_n(values + length - kHalf, kHalf, dst + length - kHalf);
+  std::copy_n(values, kHalf, dst);
+}
+
+// A run shorter than eight values.
+TF_PATCHES_AVX2 __m128i LoadPart(const void* src, int64_t length) {
+  alignas(16) int16_t lanes[kLanes] = {};
+  std::copy_n(static_cast<const int16_t*>(src), length, lanes);
+  return LoadAdjacent(lanes);
 }
 
 // kVectors times eight sums of adjacent values: several, because each addition
@@ -95,24 +125,6 @@ TF_PATCHES_AVX2 void SumAdjacent(const typename Lanes::Number* src, Steps outer,
   }
 }
 
-// Eight sums that are runs.src_step apart.
-template <typename Lanes>
-TF_PATCHES_AVX2 void SumApart(const typename Lanes::Number* src, Steps outer,
-                              Steps inner, typename Lanes::Number* dst,
-                              const Runs& runs) {
-  __m256 sums = _mm256_setzero_ps();
-  for (int64_t o = 0; o < outer.count; ++o, src += outer.step) {
-    const auto* values = src;
-    for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
-      const __m256 value = Lanes::Widen(LoadApart(values, runs.src_step));
-      sums = Lanes::Round(_mm256_add_ps(sums, value));
-    }
-  }
-  alignas(16) uint16_t bits[kLanes];
-  _mm_store_si128(reinterpret_cast<__m128i*>(bits), Lanes::Narrow(sums));
-  for (int i = 0; i < kLanes; ++i) dst[i * runs.dst_step].bits = bits[i];
-}
-
 // As in kernels/sum.h, the last step overlaps those before it.
 template <typename Lanes, int kVectors>
 TF_PATCHES_AVX2 void SumLongRuns(const typename Lanes::Number* src, Steps outer,
@@ -128,17 +140,80 @@ TF_PATCHES_AVX2 void SumLongRuns(const typename Lanes::Number* src, Steps outer,
   }
 }
 
-template <typename Lanes>
+// kVectors times eight sums, of the kWidth values of each run that begin `skip`
+// before the run. Stores those that belong to it.
+template <typename Lanes, int kWidth, int kVectors>
+TF_PATCHES_AVX2 void SumShort(const typename Lanes::Number* src, Steps outer,
+                              Steps inner, typename Lanes::Number* dst,
+                              const Runs& runs, int64_t skip) {
+  constexpr int64_t kRuns = kLanes / kWidth;
+  src -= skip;
+  __m256 sums[kVectors];
+  for (__m256& sum : sums) sum = _mm256_setzero_ps();
+  for (int64_t o = 0; o < outer.count; ++o, src += outer.step) {
+    const auto* values = src;
+    for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
+      for (int v = 0; v < kVectors; ++v) {
+        const __m256 value = Lanes::Widen(LoadRuns<kWidth>(
+            values + v * kRuns * runs.src_step, runs.src_step));
+        sums[v] = Lanes::Round(_mm256_add_ps(sums[v], value));
+      }
+    }
+  }
+  typename Lanes::Number lanes[kLanes];
+  for (int v = 0; v < kVectors; ++v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes), Lanes::Narrow(sums[v]));
+    for (int64_t run = 0; run < kRuns; ++run, dst += runs.dst_step) {
+      StoreRun<kWidth>(lanes + run * kWidth + skip, runs.length, dst);
+    }
+  }
+}
+
+// Runs of up to kWidth values, of which there are more than fill eight lanes.
+// All but the last are followed by another, all but the first preceded: so
+// reading kWidth values from the start of the former, and up to the end of the
+// latter, stays within the patches.
+template <typename Lanes, int kWidth>
 TF_PATCHES_AVX2 void SumShortRuns(const typename Lanes::Number* src,
                                   Steps outer, Steps inner,
                                   typename Lanes::Number* dst,
                                   const Runs& runs) {
-  for (int64_t at = 0; at < runs.repeats; at += kLanes) {
-    const int64_t start = std::min(at, runs.repeats - kLanes);
-    for (int64_t i = 0; i < runs.length; ++i) {
-      SumApart<Lanes>(src + start * runs.src_step + i, outer, inner,
-                      dst + start * runs.dst_step + i, runs);
+  constexpr int64_t kRuns = kLanes / kWidth;
+  constexpr int kVectors = std::clamp(kWidth, 2, 4);
+  const int64_t last = runs.repeats - 1;
+  int64_t n = 0;
+  for (; n + kVectors * kRuns <= last; n += kVectors * kRuns) {
+    SumShort<Lanes, kWidth, kVectors>(src + n * runs.src_step, outer, inner,
+                                      dst + n * runs.dst_step, runs, 0);
+  }
+  for (; n + kRuns <= last; n += kRuns) {
+    SumShort<Lanes, kWidth, 1>(src + n * runs.src_step, outer, inner,
+                               dst + n * runs.dst_step, runs, 0);
+  }
+  n = runs.repeats - kRuns;
+  SumShort<Lanes, kWidth, 1>(src + n * runs.src_step, outer, inner,
+                             dst + n * runs.dst_step, runs,
+                             kWidth - runs.length);
+}
+
+template <typename Lanes>
+TF_PATCHES_AVX2 void SumFewShortRuns(const typename Lanes::Number* src,
+                                     Steps outer, Steps inner,
+                                     typename Lanes::Number* dst,
+                                     const Runs& runs) {
+  for (int64_t n = 0; n < runs.repeats; ++n) {
+    __m256 sums = _mm256_setzero_ps();
+    const auto* line = src + n * runs.src_step;
+    for (int64_t o = 0; o < outer.count; ++o, line += outer.step) {
+      const auto* values = line;
+      for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
+        const __m256 value = Lanes::Widen(LoadPart(values, runs.length));
+        sums = Lanes::Round(_mm256_add_ps(sums, value));
+      }
     }
+    typename Lanes::Number lanes[kLanes];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes), Lanes::Narrow(sums));
+    std::copy_n(lanes, runs.length, dst + n * runs.dst_step);
   }
 }
 
@@ -148,18 +223,29 @@ bool HasAvx2() {
 }
 
 template <typename Lanes>
+void SumWithAvx2(const typename Lanes::Number* src, Steps outer, Steps inner,
+                 typename Lanes::Number* dst, const Runs& runs) {
+  const auto fill_lanes = [&runs](int64_t width) {
+    return runs.length <= width && runs.length > width / 2 &&
+           runs.repeats > kLanes / width;
+  };
+  const auto sum = runs.length >= 2 * kLanes ? SumLongRuns<Lanes, 2>
+                   : runs.length >= kLanes   ? SumLongRuns<Lanes, 1>
+                   : fill_lanes(1)           ? SumShortRuns<Lanes, 1>
+                   : fill_lanes(2)           ? SumShortRuns<Lanes, 2>
+                   : fill_lanes(4)           ? SumShortRuns<Lanes, 4>
+                   : fill_lanes(8)           ? SumShortRuns<Lanes, 8>
+                   : runs.length > 1         ? SumFewShortRuns<Lanes>
+                                             : SumRuns<typename Lanes::Number>;
+  sum(src, outer, inner, dst, runs);
+}
+
+template <typename Lanes>
 void SumWithLanes(const typename Lanes::Number* src, Steps outer, Steps inner,
                   typename Lanes::Number* dst, const Runs& runs) {
-  if (HasAvx2() && runs.length >= 2 * kLanes) {
-    return SumLongRuns<Lanes, 2>(src, outer, inner, dst, runs);
-  }
-  if (HasAvx2() && runs.length >= kLanes) {
-    return SumLongRuns<Lanes, 1>(src, outer, inner, dst, runs);
-  }
-  if (HasAvx2() && runs.repeats >= kLanes) {
-    return SumShortRuns<Lanes>(src, outer, inner, dst, runs);
-  }
-  SumRuns<typename Lanes::Number>(src, outer, inner, dst, runs);
+  const auto sum =
+      HasAvx2() ? SumWithAvx2<Lanes> : SumRuns<typename Lanes::Number>;
+  sum(src, outer, inner, dst, runs);
 }
 
 #undef TF_PATCHES_AVX2

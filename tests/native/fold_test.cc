@@ -180,6 +180,19 @@ void TestFold(Check& check) {
   });
 }
 
+// Images larger than most caches, with gaps between the patches; and one of
+// pixels that are large themselves.
+void TestLargeFold(Check& check) {
+  const PatchSpec gapped = {{2, 4, 1}, {3, 5, 1}, Padding::kSame};
+  const PatchSpec dense = {{3, 2, 1}, {2, 1, 2}, Padding::kValid};
+  const Type real = {"float", Number::kFloat, CheckFold<float>};
+  const Type half = {"half", Number::kHalf, CheckFold<Half>};
+  Random random(1);
+  real.check(check, random, {{2, 403, 1501, 7}, gapped}, real, CheckShares);
+  real.check(check, random, {{1, 301, 6, 5003}, gapped}, real, CheckShares);
+  half.check(check, random, {{1, 1607, 1501, 7}, dense}, half, CheckShares);
+}
+
 // Half has no use for the subnormal numbers of float.
 void TestFoldOfHalfFlushed(Check& check) {
   const auto check_flushed = [](Check& check, Random& random,

@@ -36,6 +36,7 @@ constexpr Test kTests[] = {
     {"extract: large", TestLargeExtract},
     {"extract: threads", TestExtractInThreads},
     {"fold: sweep", TestFold},
+    {"fold: large", TestLargeFold},
     {"fold: subnormals flushed", TestFoldOfHalfFlushed},
     {"fold: threads", TestFoldInThreads},
 };

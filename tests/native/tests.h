@@ -23,6 +23,7 @@ void TestUnitsPerShare(Check& check);
 
 void TestExtract(Check& check);
 void TestLargeExtract(Check& check);
+void TestLargeFold(Check& check);
 void TestExtractInThreads(Check& check);
 
 void TestFold(Check& check);
