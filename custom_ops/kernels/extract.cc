@@ -162,11 +162,9 @@ int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
   }
   return count;
 }
-#endif
 
 int64_t CopyByTransposing(const Pieces& pieces, const char* src, char* dst,
                           const char* dst_end) {
-#ifdef __SSE2__
   if (pieces.patches.step != pieces.length) return 0;
   if (pieces.length == 1) {
     return TransposePatches<1>(pieces, src, dst, dst_end);
@@ -174,9 +172,13 @@ int64_t CopyByTransposing(const Pieces& pieces, const char* src, char* dst,
   if (pieces.length == 2) {
     return TransposePatches<2>(pieces, src, dst, dst_end);
   }
-#endif
   return 0;
 }
+#else
+int64_t CopyByTransposing(const Pieces&, const char*, char*, const char*) {
+  return 0;
+}
+#endif
 
 void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
                 char* dst, const char* dst_end) {
