@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/piece_copy.h"
+#include "kernels/shuffle_plan.h"
 #include "kernels/stream_writer.h"
 #include "kernels/transpose.h"
 
@@ -203,13 +204,16 @@ struct Block {
 
 class Extractor {
  public:
-  Extractor(const PatchGrid& grid, size_t element_bytes, const char* images)
+  // For a share of `patches` patches.
+  Extractor(const PatchGrid& grid, size_t element_bytes, const char* images,
+            int64_t patches)
       : grid_(grid),
         pixel_(grid.depth * static_cast<int64_t>(element_bytes)),
         image_row_(grid.cols.image * pixel_),
         image_(grid.rows.image * image_row_),
         patch_row_(grid.cols.patch * pixel_),
         inside_(grid.cols.Inside()),
+        shuffles_(grid, pixel_, patches),
         images_(images),
         images_end_(images + grid.batch * image_) {}
 
@@ -254,6 +258,13 @@ class Extractor {
   char* CopyInside(const Strip& strip, Range cols, char* dst,
                    const char* dst_end) const {
     if (cols.empty()) return dst;
+    const char* const src = strip.src + grid_.cols.Start(cols.begin) * pixel_;
+    if (strip.rows == grid_.rows.patch) {
+      const int64_t done = shuffles_.Copy(cols.size(), src, images_end_, dst);
+      cols.begin += done;
+      dst += done * grid_.rows.patch * patch_row_;
+      if (cols.empty()) return dst;
+    }
     Pieces pieces = {{cols.size(), grid_.cols.stride * pixel_},
                      {strip.rows, grid_.rows.rate * image_row_},
                      {grid_.cols.patch, grid_.cols.rate * pixel_},
@@ -320,6 +331,7 @@ class Extractor {
   const int64_t image_;
   const int64_t patch_row_;
   const Range inside_;
+  const ShufflePlan shuffles_;
   const char* const images_;
   const char* const images_end_;
 };
@@ -380,7 +392,7 @@ void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
 void ExtractPatches(const PatchGrid& grid, size_t element_bytes,
                     const void* images, Range which, void* patches) {
   const Extractor extractor(grid, element_bytes,
-                            static_cast<const char*>(images));
+                            static_cast<const char*>(images), which.size());
   const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
   char* const dst = static_cast<char*>(patches) + which.begin * patch_bytes;
   const bool streamed = grid.patch_count() * patch_bytes >= kStreamedBytes &&

@@ -74,6 +74,26 @@ void TestExtract(Check& check) {
   });
 }
 
+// Enough patches of scattered bytes that planning how to copy them pays.
+void TestManySmallPatches(Check& check) {
+  const AxisSpec dense = {3, 1, 1}, dilated = {3, 1, 2}, apart = {2, 2, 1};
+  const std::vector<PatchSpec> specs = {{dense, dense, Padding::kSame},
+                                        {dense, dense, Padding::kValid},
+                                        {dilated, dilated, Padding::kSame},
+                                        {dense, {1, 1, 1}, Padding::kSame},
+                                        {{3, 1, 1}, {2, 3, 1}, Padding::kSame},
+                                        {apart, apart, Padding::kValid}};
+  Random random(1);
+  for (const PatchSpec& spec : specs) {
+    for (const int64_t depth : {1, 2, 3}) {
+      for (const int64_t bytes : {1, 2}) {
+        CheckExtract(check, random, {{2, 301, 211, depth}, spec}, bytes,
+                     CheckShares);
+      }
+    }
+  }
+}
+
 // Results larger than most caches: of short pieces, and of long ones.
 void TestLargeExtract(Check& check) {
   const PatchSpec small = {{3, 1, 1}, {3, 1, 1}, Padding::kSame};

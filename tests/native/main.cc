@@ -33,6 +33,7 @@ constexpr Test kTests[] = {
     {"bfloat16: sums", TestBFloat16Sums},
     {"share: units", TestUnitsPerShare},
     {"extract: sweep", TestExtract},
+    {"extract: many small patches", TestManySmallPatches},
     {"extract: large", TestLargeExtract},
     {"extract: threads", TestExtractInThreads},
     {"fold: sweep", TestFold},

@@ -22,6 +22,7 @@ void TestHalfWithoutSubnormals(Check& check);
 void TestUnitsPerShare(Check& check);
 
 void TestExtract(Check& check);
+void TestManySmallPatches(Check& check);
 void TestLargeExtract(Check& check);
 void TestLargeFold(Check& check);
 void TestExtractInThreads(Check& check);
