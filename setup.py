@@ -31,7 +31,7 @@ FLAGS = ["-O3", "-fPIC", "-Wall", "-Wextra"]
 
 @dataclass(frozen=True)
 class Library:
-    folders: list[str]
+    sources: list[str]  # patterns
     # Beside what TensorFlow asks for; these folders lie in that of its headers.
     header_folders: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
@@ -39,10 +39,22 @@ class Library:
 
 
 LIBRARIES = {
-    "tf_patches._ops": Library(["geometry", "kernels", "tensorflow"]),
+    "tf_patches._ops": Library(
+        [
+            "geometry/*.cc",
+            "kernels/*.cc",
+            "tensorflow/kernels.cc",
+            "tensorflow/ops.cc",
+            "tensorflow/without_xla.cc",
+        ]
+    ),
+    # Its own, as TensorFlow's op changes hands when it is loaded.
+    "tf_patches._builtin": Library(
+        ["geometry/*.cc", "kernels/extract.cc", "tensorflow/builtin_override.cc"]
+    ),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(
-        ["geometry", "kernels", "xla"],
+        ["geometry/*.cc", "kernels/*.cc", "xla/*.cc"],
         header_folders=["external/highwayhash", "external/farmhash_archive/src"],
         link_flags=["-l:libtensorflow_cc.so.2", "-Wl,-z,defs"],
         optional=True,
@@ -194,9 +206,9 @@ class PlatformWheel(bdist_wheel):
 
 
 def extension(name, library):
-    folders = [ROOT / SOURCES / folder for folder in library.folders]
-    sources = [path for folder in folders for path in sorted(folder.glob("*.cc"))]
-    headers = sorted((ROOT / SOURCES).glob("*/*.h"))
+    folder = ROOT / SOURCES
+    sources = [path for s in library.sources for path in sorted(folder.glob(s))]
+    headers = sorted(folder.glob("*/*.h"))
     return setuptools.Extension(
         name,
         [str(path.relative_to(ROOT)) for path in sources],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from child import child_output
 
 import tf_patches
 
@@ -41,8 +42,22 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# What changes the process that it runs in.
+IRREVERSIBLE = {"tf_patches.builtin.accelerate"}
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - IRREVERSIBLE))
 def test_docstring(name):
+    run_examples(name)
+
+
+@pytest.mark.parametrize("name", IRREVERSIBLE)
+def test_docstring_in_a_child(name):
+    code = "import sys, test_docs; test_docs.run_examples(sys.argv[1])"
+    child_output(code, name, cwd=Path(__file__).parent)
+
+
+def run_examples(name):
     test = doctest.DocTestParser().get_doctest(
         inspect.getdoc(EXAMPLES[name]),
         globs={"tf": tf, "tf_patches": tf_patches},

@@ -3,19 +3,26 @@
 import sys as _sys
 from importlib import import_module as _import_module
 
+from tf_patches.builtin import accelerate, is_accelerated
+from tf_patches.builtin import is_wanted as _is_wanted
 from tf_patches.native import build_info
 from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "accelerate",
     "build_info",
     "extract_image_patches",
     "extract_patches",
     "fold_patches",
+    "is_accelerated",
 ]
 
 if _sys.modules.get("keras"):
     # TensorFlow imports Keras where it is installed. A `.keras` file finds only
     # what is registered by the time that it is loaded.
     _import_module("tf_patches.keras_operations")
+
+if _is_wanted():
+    accelerate()

@@ -4,6 +4,7 @@ The gradient of extraction is the fold, that of the fold is extraction, so
 derivatives of any order are defined.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -19,7 +20,8 @@ def _attributes(op: Any) -> dict[str, Any]:
 
 
 @tf.RegisterGradient("TFPatches>ExtractPatches")
-def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
+def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
+    """The fold of `gradient`, whatever the name of the op that extracted."""
     images = op.inputs[0]
     static = images.shape
     shape = (
@@ -56,13 +58,17 @@ def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
     return tf.reshape(merged, tf.concat([batches, shape], 0))
 
 
-@pfor.RegisterPFor("TFPatches>ExtractPatches")
-def _convert_extract_patches(pfor_input: Any) -> Any:
-    images = pfor_input.stacked_input(0)
-    patches = ops.tf_patches_extract_patches(
-        _merge_batch(images), **_attributes(pfor_input)
-    )
-    return pfor.wrap(_split_batch(patches, images), True)
+def register_extraction(name: str, extract: Callable[..., tf.Tensor]) -> None:
+    """Has the op `name`, run by `extract`, do all iterations as one batch."""
+
+    @pfor.RegisterPFor(name)
+    def convert(pfor_input: Any) -> Any:
+        images = pfor_input.stacked_input(0)
+        patches = extract(images=_merge_batch(images), **_attributes(pfor_input))
+        return pfor.wrap(_split_batch(patches, images), True)
+
+
+register_extraction("TFPatches>ExtractPatches", ops.tf_patches_extract_patches)
 
 
 def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:

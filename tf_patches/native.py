@@ -1,6 +1,7 @@
 """Finds, checks and loads the compiled libraries."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,13 +62,27 @@ def _load_ops() -> ModuleType:
             f"{tf.__version__} is running. In the tf_patches source folder, "
             f"run: {_REBUILD}"
         )
-    library = _FOLDER / "_ops.so"
+    return _load("_ops.so", tf.load_op_library)
+
+
+def load_override() -> None:
+    """Loads our kernel under the name of TensorFlow's op: there is no way back.
+
+    Raises:
+      ImportError: If the library is missing or cannot be loaded.
+    """
+    _load("_builtin.so", tf.load_library)
+
+
+def _load(name: str, load: Callable[[str], Any]) -> Any:
+    library = _FOLDER / name
     try:
-        return tf.load_op_library(str(library))
-    except tf.errors.NotFoundError as error:
+        return load(str(library))
+    except (OSError, tf.errors.NotFoundError) as error:
+        built = _read_build_info()["tensorflow"]
         raise ImportError(
             f"tf_patches cannot load {library}, built against TensorFlow "
-            f"{built}: {error.message}. In the tf_patches source folder, "
+            f"{built}: {error}. In the tf_patches source folder, "
             f"run: {_REBUILD}"
         ) from error
 

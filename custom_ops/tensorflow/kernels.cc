@@ -1,18 +1,17 @@
-// The CPU kernels: check, allocate, share the work out.
+// The CPU kernels of our ops: check, allocate, share the work out.
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <functional>
 
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
-#include "kernels/extract.h"
 #include "kernels/fold.h"
-#include "kernels/share.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/extract_op.h"
 #include "tensorflow/request.h"
+#include "tensorflow/share_out.h"
 
 namespace tf_patches {
 namespace {
@@ -22,56 +21,6 @@ using ::tensorflow::OpKernelConstruction;
 using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
-
-// Runs `work` on ranges that make up [0, units), on TensorFlow's threads.
-void ShareOut(OpKernelContext* context, int64_t units, int64_t bytes,
-              const std::function<void(Range)>& work) {
-  auto* const threads =
-      context->device()->tensorflow_cpu_worker_threads()->workers;
-  const int64_t share = UnitsPerShare(units, bytes, threads->NumThreads());
-  if (share >= units) return work({0, units});
-  threads->ParallelFor(
-      units, tsl::thread::ThreadPool::SchedulingParams::Fixed(share),
-      [&work](int64_t begin, int64_t end) { work({begin, end}); });
-}
-
-absl::Status CheckRank4(const char* name, const Tensor& tensor) {
-  if (tensor.dims() == 4) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " must be 4-dimensional, but got shape ",
-                   tensor.shape().DebugString(), "."));
-}
-
-class ExtractPatchesOp : public OpKernel {
- public:
-  explicit ExtractPatchesOp(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
-  }
-
-  void Compute(OpKernelContext* context) override {
-    const Tensor& images = context->input(0);
-    OP_REQUIRES_OK(context, CheckRank4("images", images));
-    PatchGrid grid;
-    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(
-                                {images.dim_size(0), images.dim_size(1),
-                                 images.dim_size(2), images.dim_size(3)},
-                                spec_, &grid)));
-    Tensor* patches = nullptr;
-    OP_REQUIRES_OK(
-        context, context->allocate_output(0, TensorShape(grid.patches_shape()),
-                                          &patches));
-    if (patches->NumElements() == 0) return;
-    const size_t element_bytes = tensorflow::DataTypeSize(images.dtype());
-    ShareOut(context, grid.patch_count(), patches->TotalBytes(),
-             [&](Range which) {
-               ExtractPatches(grid, element_bytes, images.data(), which,
-                              patches->data());
-             });
-  }
-
- private:
-  PatchSpec spec_;
-};
 
 // Reads the input `image_shape`, a vector of 4 integers.
 absl::Status ReadImageShape(const Tensor& tensor,

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
+#include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/util/padding.h"
 
 namespace tf_patches {
@@ -25,6 +27,14 @@ inline absl::Status ToStatus(const std::optional<Error>& error) {
       break;
   }
   return absl::InvalidArgumentError(error->message);
+}
+
+inline absl::Status CheckRank4(const char* name,
+                               const tensorflow::Tensor& tensor) {
+  if (tensor.dims() == 4) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " must be 4-dimensional, but got shape ",
+                   tensor.shape().DebugString(), "."));
 }
 
 // `Context` is an OpKernelConstruction or an InferenceContext.

@@ -1,0 +1,137 @@
+"""TensorFlow's own op, run by our CPU kernel and with our gradient."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework import ops as framework
+
+from tf_patches import native
+from tf_patches.gradients import gradient_of_extraction, register_extraction
+
+_OP = "ExtractImagePatches"
+_VARIABLE = "TF_PATCHES_ACCELERATE"
+
+_lock = threading.Lock()
+_original_gradient: Callable[..., Any] | None = None
+
+
+def accelerate(gradients: bool = True) -> None:
+    """Has TensorFlow's own op run our CPU kernel, in the whole process.
+
+    From then on `tf.image.extract_patches`, `tf.compat.v1.extract_image_patches`,
+    `tf.raw_ops.ExtractImagePatches` and every function, Keras model and
+    SavedModel that holds the op give the same patches, to the bit, as fast as
+    `tf_patches.extract_patches`. Their gradient becomes that of
+    `tf_patches.extract_patches`: the same to the bit where TensorFlow's own is
+    right, right above 2^24 pixels and for unknown rank too. Jacobians and
+    `tf.vectorized_map` run the op once, not once for each element.
+
+    Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does
+    it when `tf_patches` is imported. What is done cannot be undone in the process;
+    calling it again changes nothing but whether gradients are ours. It may be
+    called at any time and from any thread:
+
+    - Functions that ran before change over, as do their signatures in a
+      SavedModel. But what a graph was traced or built with before stays in it: a
+      gradient that it computes is the one of that time.
+    - A `tf.compat.v1.Session` keeps the old kernel for fetches it ran before.
+    - Ops that hold a state, as those for random numbers do, start afresh, as
+      they do after `tf.random.set_seed`.
+
+    Only the CPU kernel is replaced. On a GPU and under XLA, TensorFlow's own run
+    the op. Where a GPU or another such device is visible, gradients stay
+    TensorFlow's own too, but for ops that are placed on a CPU explicitly or ran on
+    it eagerly: nothing leaves its device. That has not been tried on a GPU.
+
+    A function saved under it holds TensorFlow's ops only, and loads anywhere. But
+    if it computes gradients itself, it holds `TFPatches>FoldPatches`, unless it
+    was traced under `accelerate(gradients=False)`; to load it takes `import
+    tf_patches`, as for worker processes that are sent such a function.
+
+    Args:
+      gradients: Whether the gradient becomes ours; the last call decides.
+
+    Raises:
+      ImportError: If the compiled library is missing or cannot be loaded.
+      RuntimeError: If TensorFlow lacks what it takes, as another version may.
+
+    Examples:
+      >>> image = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
+      >>> tf_patches.accelerate()
+      >>> tf.image.extract_patches(
+      ...     image, sizes=[1, 2, 2, 1], strides=[1, 2, 2, 1],
+      ...     rates=[1, 1, 1, 1], padding="VALID")[0, 0].numpy()
+      array([[0., 1., 4., 5.],
+             [2., 3., 6., 7.]], dtype=float32)
+      >>> tf_patches.is_accelerated()
+      True
+    """
+    global _original_gradient
+    with _lock:
+        try:
+            registered = framework.gradient_registry._registry[_OP]
+            original = _original_gradient or registered["type"]
+            clear_kernel_cache = context.context().clear_kernel_cache
+        except (AttributeError, LookupError, TypeError) as error:
+            raise RuntimeError(
+                f"tf_patches cannot accelerate TensorFlow {tf.__version__}: it does "
+                f"not keep kernels and gradients where others do ({error!r})."
+            ) from error
+        if _original_gradient is None:
+            native.load_override()
+            clear_kernel_cache()
+            register_extraction(_OP, tf.raw_ops.ExtractImagePatches)
+            _original_gradient = original
+        registered["type"] = _gradient if gradients else original
+
+
+def is_accelerated() -> bool:
+    """Says whether TensorFlow's own op runs our CPU kernel.
+
+    Returns:
+      Whether `accelerate` has been called in this process.
+
+    Examples:
+      >>> tf_patches.is_accelerated()
+      False
+    """
+    return _original_gradient is not None
+
+
+def is_wanted() -> bool:
+    """Says whether the environment asks for `accelerate`.
+
+    Raises:
+      ValueError: If the variable is neither 1, 0 nor empty.
+    """
+    value = os.environ.get(_VARIABLE, "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"{_VARIABLE} must be 1, 0 or empty, but is {value!r}.")
+    return value == "1"
+
+
+def _gradient(op: tf.Operation, gradient: Any) -> Any:
+    ours = _is_on_cpu(op, gradient)
+    return (gradient_of_extraction if ours else _original_gradient)(op, gradient)
+
+
+def _is_on_cpu(op: Any, gradient: Any) -> bool:
+    """Whether the fold, which has a CPU kernel alone, moves nothing."""
+    if isinstance(op, tf.Operation):
+        devices = [op.device]  # empty until TensorFlow places it
+    else:
+        devices = [op.inputs[0].device, gradient.device]
+    return all(map(_is_cpu, devices)) or not _other_devices()
+
+
+def _is_cpu(device: str) -> bool:
+    return tf.DeviceSpec.from_string(device).device_type == "CPU"
+
+
+def _other_devices() -> list[Any]:
+    devices = tf.config.get_visible_devices()
+    return [device for device in devices if device.device_type != "CPU"]
