@@ -52,11 +52,13 @@ def run(how, program, *arguments, **environment):
 def test_program(name, tmp_path):
     for how in "plain", "accelerated":
         run(how, f"{name}.py", tmp_path / how)
-    with np.load(tmp_path / "plain.npz") as before:
-        with np.load(tmp_path / "accelerated.npz") as after:
-            assert set(before) == set(after)
-            for name in before:
-                assert_same_bits(after[name], before[name])
+    before, after = (
+        np.load(tmp_path / "plain.npz"),
+        np.load(tmp_path / "accelerated.npz"),
+    )
+    assert set(before) == set(after)
+    for name in before:
+        assert_same_bits(after[name], before[name])
 
 
 @pytest.fixture(scope="module")

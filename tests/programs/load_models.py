@@ -23,8 +23,8 @@ for folder in map(Path, sys.argv[1:]):
     expected = np.load(folder.parent / "expected.npz")
     try:
         same = [
-            out.numpy().tobytes() == expected[name].tobytes()
-            for name, out in run(folder)
+            result.numpy().tobytes() == expected[name].tobytes()
+            for name, result in run(folder)
         ]
         outcome = "same" if all(same) else f"differs {same}"
     except RuntimeError as error:
