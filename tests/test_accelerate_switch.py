@@ -128,6 +128,7 @@ for function in before, gradient, tf.function(gradient):
 def test_the_last_call_decides_on_gradients():
     run(
         """
+from tensorflow.python.framework import ops
 
 images = tf.constant(IMAGES)
 original = ops.gradient_registry.lookup("ExtractImagePatches")

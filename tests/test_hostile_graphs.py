@@ -221,11 +221,11 @@ RUN = """
     """
 
 
-def outcomes(rows, tmp_path):
+def outcomes(rows, tmp_path, **environment):
     """What becomes of each row in a child process, which must survive them all."""
     path = tmp_path / "rows.pickle"
     path.write_bytes(pickle.dumps(rows))
-    ended = run_child(RUN, path)
+    ended = run_child(RUN, path, **environment)
     assert ended.returncode == 0, ended.stdout[-1000:] + ended.stderr[-3000:]
     lines = (line.rpartition(" -> ") for line in ended.stdout.splitlines())
     return {name: outcome for name, _, outcome in lines}
@@ -245,6 +245,30 @@ def test_graphs(tmp_path):
     assert ended.pop("sound") == ended.pop("sound function") == "accepted: (1, 3, 3, 4)"
     accepted = {name for name in ended if not ended[name].startswith("refused")}
     assert not accepted
+
+
+def as_builtin(graph):
+    """The same with TensorFlow's own op."""
+    functions = graph.library.function
+    for node in [*graph.node, *(node for f in functions for node in f.node_def)]:
+        if node.op == "TFPatches>ExtractPatches":
+            node.op = "ExtractImagePatches"
+    return graph
+
+
+def test_graphs_of_the_accelerated_builtin(tmp_path):
+    rows = [
+        (name, "graph", as_builtin(graph).SerializeToString(), fed)
+        for name, graph, fed in [
+            *graphs(),
+            ("sound", extract_graph(), {"images": IMAGES}),
+        ]
+        if not name.startswith(("fold", "constant fold"))
+    ]
+    ended = outcomes(rows, tmp_path, TF_PATCHES_ACCELERATE="1")
+    assert len(ended) == len(rows)
+    assert ended.pop("sound") == "accepted: (1, 3, 3, 4)"
+    assert {name for name in ended if not ended[name].startswith("refused")} == set()
 
 
 @pytest.fixture(scope="module")
