@@ -50,7 +50,7 @@ LIBRARIES = {
     ),
     # Its own, as TensorFlow's op changes hands when it is loaded.
     "tf_patches._builtin": Library(
-        ["geometry/*.cc", "kernels/extract.cc", "tensorflow/builtin_override.cc"]
+        ["geometry/*.cc", "kernels/*.cc", "tensorflow/builtin_override.cc"]
     ),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(

@@ -219,7 +219,7 @@ def loops():
 
 
 def test_no_loops(after):
-    assert loops() == {"map", "map of the gradient"}
+    assert loops() >= {"map", "map of the gradient"}
     assert not after(loops)
 
 

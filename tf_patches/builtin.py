@@ -35,10 +35,9 @@ def accelerate(gradients: bool = True) -> None:
     calling it again changes nothing but whether gradients are ours. It may be
     called at any time and from any thread:
 
-    - Functions that ran before change over, as do their signatures in a
-      SavedModel. But what a graph was traced or built with before stays in it: a
-      gradient that it computes is the one of that time.
-    - A `tf.compat.v1.Session` keeps the old kernel for fetches it ran before.
+    - Functions that ran before and SavedModels that are loaded change over. But a
+      gradient that was traced into a function, or built in a graph, stays.
+    - A `tf.compat.v1.Session` keeps the old kernel for fetches that it ran.
     - Ops that hold a state, as those for random numbers do, start afresh, as
       they do after `tf.random.set_seed`.
 
@@ -49,8 +48,8 @@ def accelerate(gradients: bool = True) -> None:
 
     A function saved under it holds TensorFlow's ops only, and loads anywhere. But
     if it computes gradients itself, it holds `TFPatches>FoldPatches`, unless it
-    was traced under `accelerate(gradients=False)`; to load it takes `import
-    tf_patches`, as for worker processes that are sent such a function.
+    was traced under `accelerate(gradients=False)`: a process that loads it, or a
+    worker that is to run it, must `import tf_patches`.
 
     Args:
       gradients: Whether the gradient becomes ours; the last call decides.
