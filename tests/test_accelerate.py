@@ -308,7 +308,7 @@ def test_refusals(after):
 COUNTLESS = [
     {"sizes": [1, 65536, 65536, 1]},
     {"sizes": [1, 2**31 - 1, 2, 1]},
-    {"images": of_shape(1, 4, 4, 4), "sizes": [1, 32768, 32768, 1]},
+    {"images": of_shape(1, 4, 4, 4), "sizes": [1, 32768, 32768, 1], "padding": "SAME"},
     {"rates": [1, 2**31 - 1, 1, 1]},
     {"rates": [1, 1, 2**31 - 1, 1]},
     {"sizes": [1, 2**30, 1, 1], "rates": [1, 3, 1, 1]},
