@@ -173,6 +173,24 @@ GRID = case((), (2, 3), (1, 2), (2, 1), "SAME").grid
 IMAGES = np.random.default_rng(1).normal(size=(2, 5, 4, 2)).astype(np.float32)
 
 
+SIZES = {
+    "a tuple": lambda: (1, 2, 3, 1),
+    "a tensor among integers": lambda: [1, tf.constant(2), 3, 1],
+    "integers of NumPy": lambda: list(np.array([1, 2, 3, 1])),
+    "a fraction": lambda: [1, 2.5, 3, 1],
+}
+
+
+def extract_of_sizes(kind):
+    sized = dict(GRID, sizes=SIZES[kind]())
+    return tf.image.extract_patches(IMAGES, **sized).numpy()
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_sizes(kind, after):
+    assert_same_bits(after(extract_of_sizes, kind), extract_of_sizes(kind))
+
+
 def cubed_patches(images):
     return tf.image.extract_patches(images, **GRID) ** 3
 

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops as framework
+from tensorflow.python.ops import array_ops
 
 from tf_patches import native
 from tf_patches.gradients import gradient_of_extraction, register_extraction
@@ -84,8 +85,27 @@ def accelerate(gradients: bool = True) -> None:
             native.load_override()
             clear_kernel_cache()
             register_extraction(_OP, tf.raw_ops.ExtractImagePatches)
+            _hasten_integers()
             _original_gradient = original
         registered["type"] = _gradient if gradients else original
+
+
+def _hasten_integers() -> None:
+    """Spares lists of plain integers TensorFlow's search for tensors among them.
+
+    That search takes several times as long as the rest of a small eager call.
+    TensorFlow 2.20 and before have none.
+    """
+    search = getattr(array_ops, "_get_int_list_attr", None)
+    if search is None:
+        return
+
+    def integers(values: Any, name: str) -> Any:
+        if isinstance(values, (list, tuple)) and set(map(type, values)) == {int}:
+            return list(values)
+        return search(values, name)
+
+    array_ops._get_int_list_attr = integers
 
 
 def is_accelerated() -> bool:
