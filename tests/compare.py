@@ -1,4 +1,4 @@
-"""Equality to the bit, of results and of failures."""
+"""Equality to the bit, of results and of failures; and what is compared."""
 
 import numpy as np
 import pytest
@@ -40,6 +40,18 @@ def in_graph(function, *tensors, signature=None):
         for shape, tensor in zip(shapes, tensors, strict=True)
     ]
     return tf.function(function, input_signature=specs, autograph=False)(*tensors)
+
+
+def gradient(function):
+    """The gradient of a function of images, at the images."""
+
+    def backward(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            result = function(images)
+        return tape.gradient(result, images, output_gradients=result * result)
+
+    return backward
 
 
 def refused_late(function):
