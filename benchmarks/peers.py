@@ -39,6 +39,7 @@ class Peer:
 US = "tf_patches"
 BUILTIN = "tensorflow"
 COPY = "copy"
+FUNCTION = "tf_patches tf.function"
 XLA = "tf_patches XLA"
 HLO = "tf_patches XLA, HLO"
 BUILTIN_XLA = "tensorflow XLA"
@@ -54,6 +55,12 @@ def _patches(case: Case, dtype: str) -> tf.Tensor:
 def _ours(case: Case, dtype: str) -> Call:
     images, grid = tf.constant(make_images(case, dtype)), case.grid
     return lambda: tf_patches.extract_patches(images, **grid)
+
+
+def _ours_in_a_function(case: Case, dtype: str) -> Call:
+    images, grid = tf.constant(make_images(case, dtype)), case.grid
+    function = tf.function(lambda x: tf_patches.extract_patches(x, **grid))
+    return lambda: function(images)
 
 
 def _builtin(case: Case, dtype: str) -> Call:
@@ -228,6 +235,7 @@ FORWARD = [
     Peer(US, _ours),
     Peer(BUILTIN, _builtin),
     Peer(COPY, _copy),
+    Peer(FUNCTION, _ours_in_a_function),
     Peer(XLA, _compiled("forward", tf_patches.extract_patches)),
     Peer(HLO, _compiled("forward", tf_patches.extract_patches, "hlo")),
     Peer(BUILTIN_XLA, _compiled("forward", tf.image.extract_patches)),
