@@ -86,6 +86,12 @@ def main() -> None:
         for case in memory_cases
         for peer in (US, BUILTIN)
     ]
+    compile_runs = [
+        (direction, lowering)
+        for direction in DIRECTIONS
+        for lowering in ("native", "hlo")
+        if memory_cases
+    ]
     threads = [] if quick or arguments.match else ["1", "2"]
     notes: dict[str, None] = {}
     results: dict = {
@@ -93,9 +99,11 @@ def main() -> None:
         "machine": machine.describe(),
         "timings": {direction: [] for direction in DIRECTIONS},
         "memory": [],
+        "compile_time": [],
         "scaling": {},
     }
-    steps = len(chosen) * len(DIRECTIONS) + len(memory_runs) + len(threads)
+    steps = len(chosen) * len(DIRECTIONS)
+    steps += len(memory_runs) + len(compile_runs) + len(threads)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("measuring", total=steps)
         for case, dtype in chosen:
@@ -109,6 +117,11 @@ def main() -> None:
         for run in memory_runs:
             progress.update(task, description=f"memory: {run[1].name}, {run[0]}")
             results["memory"].append(_memory(*run))
+            progress.advance(task)
+        for run in compile_runs:
+            progress.update(task, description=f"compile time: {', '.join(run)}")
+            measured = json.loads(run_child("benchmarks.compile_time", *run))
+            results["compile_time"].append(measured)
             progress.advance(task)
         for count in threads:
             progress.update(task, description=f"scaling: {count} threads")

@@ -15,7 +15,8 @@ from benchmarks.cases import Case, make_images
 
 Call = Callable[[], object]
 Prepare = Callable[[Case, str], Call]
-Extract = Callable[..., tf.Tensor]
+Function = Callable[..., tf.Tensor]
+Extract = Function
 
 
 class UnfitError(Exception):
@@ -38,6 +39,10 @@ class Peer:
 US = "tf_patches"
 BUILTIN = "tensorflow"
 COPY = "copy"
+FUNCTION = "tf_patches tf.function"
+XLA = "tf_patches XLA"
+HLO = "tf_patches XLA, HLO"
+BUILTIN_XLA = "tensorflow XLA"
 
 # A convolution with a one-hot filter needs this filter.
 _MOST_FILTER_BYTES = 1 << 30
@@ -50,6 +55,12 @@ def _patches(case: Case, dtype: str) -> tf.Tensor:
 def _ours(case: Case, dtype: str) -> Call:
     images, grid = tf.constant(make_images(case, dtype)), case.grid
     return lambda: tf_patches.extract_patches(images, **grid)
+
+
+def _ours_in_a_function(case: Case, dtype: str) -> Call:
+    images, grid = tf.constant(make_images(case, dtype)), case.grid
+    function = tf.function(lambda x: tf_patches.extract_patches(x, **grid))
+    return lambda: function(images)
 
 
 def _builtin(case: Case, dtype: str) -> Call:
@@ -71,17 +82,52 @@ def _refuse_large_filters(case: Case, dtype: str) -> None:
         raise UnfitError(f"its filter needs {needed / 2**30:.0f} GiB")
 
 
-def _compiled(extract: Extract, lowering: str = "") -> Prepare:
+def _backward(extract: Extract, case: Case) -> Function:
+    def backward(images: tf.Tensor, incoming: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            patches = extract(images, **case.grid)
+        return tape.gradient(patches, images, output_gradients=incoming)
+
+    return backward
+
+
+def _gradient_tensors(case: Case, dtype: str) -> tuple[tf.Tensor, ...]:
+    if dtype == "uint8":
+        raise UnfitError("integers have no gradient")
+    return tf.constant(make_images(case, dtype)), _patches(case, dtype)
+
+
+def _gradient(extract: Extract) -> Prepare:
+    def prepare(case: Case, dtype: str) -> Call:
+        images, incoming = _gradient_tensors(case, dtype)
+        backward = tf.function(_backward(extract, case))
+        return lambda: backward(images, incoming)
+
+    return prepare
+
+
+def compilable(
+    direction: str, extract: Extract, case: Case, dtype: str
+) -> tuple[Function, tuple[tf.Tensor, ...]]:
+    """A function that XLA compiles when it is first called, and what to call it on."""
+    if direction == "backward":
+        backward = tf.function(_backward(extract, case), jit_compile=True)
+        return backward, _gradient_tensors(case, dtype)
+    forward = tf.function(lambda x: extract(x, **case.grid), jit_compile=True)
+    return forward, (tf.constant(make_images(case, dtype)),)
+
+
+def _compiled(direction: str, extract: Extract, lowering: str = "") -> Prepare:
     """By XLA; `lowering` is the value of TF_PATCHES_XLA_LOWERING."""
 
     def prepare(case: Case, dtype: str) -> Call:
         if extract is tf.image.extract_patches:
             _refuse_large_filters(case, dtype)
-        images, grid = tf.constant(make_images(case, dtype)), case.grid
-        compiled = tf.function(lambda x: extract(x, **grid), jit_compile=True)
+        function, tensors = compilable(direction, extract, case, dtype)
         with patch.dict(os.environ, TF_PATCHES_XLA_LOWERING=lowering):
-            compiled(images)
-        return lambda: compiled(images)
+            function(*tensors)
+        return lambda: function(*tensors)
 
     return prepare
 
@@ -189,35 +235,16 @@ FORWARD = [
     Peer(US, _ours),
     Peer(BUILTIN, _builtin),
     Peer(COPY, _copy),
-    Peer("tf_patches XLA", _compiled(tf_patches.extract_patches)),
-    Peer("tf_patches XLA, HLO", _compiled(tf_patches.extract_patches, "hlo")),
-    Peer("tensorflow XLA", _compiled(tf.image.extract_patches)),
+    Peer(FUNCTION, _ours_in_a_function),
+    Peer(XLA, _compiled("forward", tf_patches.extract_patches)),
+    Peer(HLO, _compiled("forward", tf_patches.extract_patches, "hlo")),
+    Peer(BUILTIN_XLA, _compiled("forward", tf.image.extract_patches)),
     Peer("keras.ops", _keras, needs="keras"),
     Peer("torch unfold", _torch_unfold, needs="torch"),
     Peer("numpy", _numpy),
     Peer("jax", _jax, needs="jax"),
     Peer("reshape-transpose", _reshape),
 ]
-
-
-def _gradient(extract: Extract, jit_compile: bool = False) -> Prepare:
-    def prepare(case: Case, dtype: str) -> Call:
-        if dtype == "uint8":
-            raise UnfitError("integers have no gradient")
-        if jit_compile and extract is tf.image.extract_patches:
-            _refuse_large_filters(case, dtype)
-        images, incoming = tf.constant(make_images(case, dtype)), _patches(case, dtype)
-
-        @tf.function(jit_compile=jit_compile)
-        def backward(images: tf.Tensor, incoming: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(images)
-                patches = extract(images, **case.grid)
-            return tape.gradient(patches, images, output_gradients=incoming)
-
-        return lambda: backward(images, incoming)
-
-    return prepare
 
 
 def _copy_gradient(case: Case, dtype: str) -> Call:
@@ -238,8 +265,9 @@ BACKWARD = [
     Peer(US, _gradient(tf_patches.extract_patches)),
     Peer(BUILTIN, _gradient(tf.image.extract_patches)),
     Peer(COPY, _copy_gradient),
-    Peer("tf_patches XLA", _gradient(tf_patches.extract_patches, jit_compile=True)),
-    Peer("tensorflow XLA", _gradient(tf.image.extract_patches, jit_compile=True)),
+    Peer(XLA, _compiled("backward", tf_patches.extract_patches)),
+    Peer(HLO, _compiled("backward", tf_patches.extract_patches, "hlo")),
+    Peer(BUILTIN_XLA, _compiled("backward", tf.image.extract_patches)),
     Peer("torch fold", _torch_fold, needs="torch"),
 ]
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import matplotlib
 from matplotlib import pyplot as plt
 
-from benchmarks.peers import BUILTIN, COPY, US
+from benchmarks.peers import BUILTIN, BUILTIN_XLA, COPY, FUNCTION, HLO, US, XLA
 
 matplotlib.use("Agg")
 
 Row = dict[str, object]
 
 
-def _ratio(row: Row, peer: str) -> float | None:
-    """How many times as long as ours the peer takes."""
+def _ratio(row: Row, peer: str, to: str = US) -> float | None:
+    """How many times as long as the other, or as ours, the peer takes."""
     timings = row["milliseconds"]
-    if peer not in timings or US not in timings:
+    if peer not in timings or to not in timings:
         return None
-    return timings[peer]["median"] / timings[US]["median"]
+    return timings[peer]["median"] / timings[to]["median"]
 
 
 def _cell(row: Row, peer: str) -> str:
@@ -50,18 +50,70 @@ def _table(rows: list[Row], peers: list[str]) -> list[str]:
     return lines
 
 
+def _large(rows: list[Row], dtype: str | None = None) -> list[Row]:
+    """Those of a megabyte and more, where a call's own cost does not count."""
+    return [r for r in rows if r["bytes"] >= 1e6 and dtype in (None, r["dtype"])]
+
+
+def _ratios(rows: list[Row], peer: str, to: str = US) -> list[float]:
+    return [ratio for row in rows if (ratio := _ratio(row, peer, to)) is not None]
+
+
 def _geometric_means(rows: list[Row]) -> list[str]:
     lines = []
     for dtype in dict.fromkeys(row["dtype"] for row in rows):
-        large = [r for r in rows if r["dtype"] == dtype and r["bytes"] >= 1e6]
         for peer, label in ((BUILTIN, "the built-in"), (COPY, "the copy limit")):
-            speeds = [s for row in large if (s := _ratio(row, peer)) is not None]
+            speeds = _ratios(_large(rows, dtype), peer)
             if speeds:
                 mean = statistics.geometric_mean(speeds)
                 lines.append(
                     f"- {dtype} against {label}: geometric mean {mean:.3g} ×, "
                     f"least {min(speeds):.3g} ×"
                 )
+    return lines
+
+
+# A label, and who takes how many times as long as whom, in which dtype.
+_XLA_CONTESTS = [
+    ("compiled, times as long as our own", XLA, US, None),
+    ("compiled, times as long as our own in a tf.function", XLA, FUNCTION, None),
+    ("compiled, times as fast as the built-in compiled", BUILTIN_XLA, XLA, "float32"),
+    ("HLO, times as fast as the built-in compiled", BUILTIN_XLA, HLO, "float32"),
+]
+
+
+def _xla_table(directions: dict[str, list[Row]]) -> list[str]:
+    lines = [
+        "| direction | what | dtype | cases | geometric mean | least | most |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for direction, rows in directions.items():
+        for label, peer, to, dtype in _XLA_CONTESTS:
+            if ratios := _ratios(_large(rows, dtype), peer, to):
+                mean = statistics.geometric_mean(ratios)
+                figures = (mean, min(ratios), max(ratios))
+                lines.append(
+                    f"| {direction} | {label} | {dtype or 'all'} | {len(ratios)} | "
+                    + " | ".join(f"{figure:.3g} ×" for figure in figures)
+                    + " |"
+                )
+    return lines
+
+
+def _compile_table(rows: list[Row]) -> list[str]:
+    cases = list(rows[0]["milliseconds"])
+    head = ["direction", "lowering", *cases, "peak added MB", "result MB"]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "| " + " | ".join("---" for _ in head) + " |",
+    ]
+    for row in rows:
+        figures = [
+            *(f"{row['milliseconds'][case]:.3g}" for case in cases),
+            *(f"{row[key] / 1e6:.1f}" for key in ("peak", "result")),
+        ]
+        cells = [row["direction"], row["lowering"], *figures]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -102,6 +154,20 @@ def write_markdown(results: dict, path: Path) -> None:
         lines += [*_geometric_means(rows), ""]
         peers = list(dict.fromkeys(p for row in rows for p in row["milliseconds"]))
         lines += [*_table(rows, peers), ""]
+    xla = _xla_table(results["timings"])
+    if len(xla) > 2:
+        lines += ["## XLA, cases of 1 MB and more", "", *xla, ""]
+    if results["compile_time"]:
+        rows = results["compile_time"]
+        lines += [
+            "## XLA compile time, milliseconds",
+            "",
+            f"Patches of one image of 64x64x3, stride 1; peak and result: "
+            f"{rows[0]['case']}, what the first call adds, compilation included.",
+            "",
+            *_compile_table(rows),
+            "",
+        ]
     if results["memory"]:
         lines += ["## Peak memory", "", *_memory_table(results["memory"]), ""]
     if results["scaling"]:

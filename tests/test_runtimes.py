@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from child import child_output, run_child
-from compare import assert_same_bits
+from compare import assert_same_bits, gradient
 
 import tf_patches
 from tf_patches.native import ops
@@ -22,18 +22,6 @@ def ours(images):
 
 def built_in(images):
     return tf.image.extract_patches(images, **GRID)
-
-
-def gradient(function):
-    """The gradient of a function of images, at the images."""
-
-    def backward(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.gradient(result, images, output_gradients=result * result)
-
-    return backward
 
 
 def our_fold(images):

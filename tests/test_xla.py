@@ -30,7 +30,7 @@ from cases import (
     signatures,
 )
 from child import child_output, run_child
-from compare import assert_same_bits, assert_same_numbers
+from compare import assert_same_bits, assert_same_numbers, gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from test_bad_input import (
@@ -199,18 +199,6 @@ def fold(images):
     """Patches, squared so that they do not come from one image, put back."""
     patches = tf.square(extract(images))
     return tf_patches.fold_patches(patches, tf.shape(images), **GRID)
-
-
-def gradient(function):
-    """The gradient of a function of images, at the images."""
-
-    def backward(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.gradient(result, images, output_gradients=result * result)
-
-    return backward
 
 
 def jacobian(images):

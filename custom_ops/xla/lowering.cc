@@ -56,8 +56,9 @@ PrimitiveType BitsOf(PrimitiveType type) {
 }
 
 // How many values one turn of the loop adds to each pixel: the more, the less
-// often do patches and sums pass through memory. 16-bit sums must be rounded
-// at every addition, and within a turn XLA keeps them in float.
+// often do patches and sums pass through memory, but the longer XLA compiles,
+// up to this bound. 16-bit sums must be rounded at every addition, and within
+// a turn XLA keeps them in float.
 int64_t MostAdditions(PrimitiveType type) {
   return xla::primitive_util::IsFloatingPointType(type) &&
                  xla::primitive_util::BitWidth(type) == 16
