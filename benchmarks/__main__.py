@@ -7,6 +7,8 @@ import argparse
 import json
 import math
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,51 +16,77 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import machine, report
+from benchmarks import contest, machine, report
 from benchmarks.cases import CASES, Case, contests
-from benchmarks.measure import run_child, time_calls
-from benchmarks.peers import BUILTIN, DIRECTIONS, US, Peer, UnfitError
+from benchmarks.measure import run_child
+from benchmarks.peers import ACCELERATED, BUILTIN, DIRECTIONS, US
+
+# What is being measured, and what adds it to the results.
+Step = tuple[str, Callable[[], None]]
 
 
-def _prepare(
-    peers: list[Peer], case: Case, dtype: str, notes: dict[str, None]
-) -> dict[str, object]:
-    calls = {}
-    for peer in peers:
-        if not peer.installed:
-            notes[f"{peer.name}: {peer.needs} is not installed"] = None
-            continue
-        try:
-            calls[peer.name] = peer.prepare(case, dtype)
-        except UnfitError as reason:
-            notes[f"{peer.name}: {reason}"] = None
-    return calls
+def _add_contest(
+    results: dict, direction: str, case: Case, dtype: str, quick: bool
+) -> None:
+    peers = DIRECTIONS[direction][: 3 if quick else None]
+    calls = contest.prepare(peers, case, dtype, results["notes"])
+    if US in calls:
+        row = contest.time(case, dtype, calls, _rounds(quick))
+        results["timings"][direction].append(row)
 
 
-def _time(case: Case, dtype: str, calls: dict[str, object], rounds: int) -> dict:
-    timings = time_calls(calls, rounds)
-    return {
-        "case": case.name,
-        "dtype": dtype,
-        "bytes": case.out_bytes(dtype),
-        "milliseconds": {
-            name: {key: value * 1e3 for key, value in vars(timing).items()}
-            for name, timing in timings.items()
-        },
-    }
+def _add_accelerated(results: dict, quick: bool) -> None:
+    flags = ["--quick"] if quick else []
+    output = run_child("benchmarks.accelerated", str(_rounds(quick)), *flags)
+    results["accelerated"] = json.loads(output)
+    for direction, rows in results["timings"].items():
+        for row, other in zip(rows, results["accelerated"][direction], strict=True):
+            row["milliseconds"][ACCELERATED] = other["milliseconds"][BUILTIN]
 
 
-def _memory(direction: str, case: Case, peer: str) -> dict:
+def _add_memory(results: dict, direction: str, case: Case, peer: str) -> None:
     peak = run_child("benchmarks.memory", direction, case.name, "float32", peer)
     images = 4 * math.prod(case.images)
     result = case.out_bytes("float32") if direction == "forward" else images
-    return {
-        "direction": direction,
-        "case": case.name,
-        "peer": peer,
-        "result": result,
-        "peak": int(peak),
-    }
+    row = {"direction": direction, "case": case.name, "peer": peer}
+    results["memory"].append({**row, "result": result, "peak": int(peak)})
+
+
+def _add_compile_time(results: dict, direction: str, lowering: str) -> None:
+    output = run_child("benchmarks.compile_time", direction, lowering)
+    results["compile_time"].append(json.loads(output))
+
+
+def _add_scaling(results: dict, threads: str) -> None:
+    results["scaling"][threads] = json.loads(run_child("benchmarks.scaling", threads))
+
+
+def _rounds(quick: bool) -> int:
+    return 9 if quick else 21
+
+
+def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
+    for case, dtype in contests(quick):
+        for direction in DIRECTIONS:
+            if match in case.name:
+                add = partial(_add_contest, results, direction, case, dtype, quick)
+                yield f"{case.name}, {dtype}, {direction}", add
+    if match:
+        return
+    yield "accelerated", partial(_add_accelerated, results, quick)
+    if quick:
+        return
+    for direction in DIRECTIONS:
+        for case in (case for case in CASES if case.main):
+            for peer in (US, BUILTIN):
+                add = partial(_add_memory, results, direction, case, peer)
+                yield f"memory: {case.name}, {direction}", add
+    for direction in DIRECTIONS:
+        for lowering in ("native", "hlo"):
+            add = partial(_add_compile_time, results, direction, lowering)
+            yield f"compile time: {direction}, {lowering}", add
+    for threads in ("1", "2"):
+        yield f"scaling: {threads} threads", partial(_add_scaling, results, threads)
 
 
 def _arguments() -> argparse.Namespace:
@@ -72,64 +100,24 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Runs what the command line asks for."""
     arguments = _arguments()
-    quick = arguments.quick
-    rounds = 9 if quick else 21
-    chosen = [c for c in contests(quick) if arguments.match in c[0].name]
-    peers = {
-        direction: everyone[:3] if quick else everyone
-        for direction, everyone in DIRECTIONS.items()
-    }
-    memory_cases = [] if quick or arguments.match else [c for c in CASES if c.main]
-    memory_runs = [
-        (direction, case, peer)
-        for direction in DIRECTIONS
-        for case in memory_cases
-        for peer in (US, BUILTIN)
-    ]
-    compile_runs = [
-        (direction, lowering)
-        for direction in DIRECTIONS
-        for lowering in ("native", "hlo")
-        if memory_cases
-    ]
-    threads = [] if quick or arguments.match else ["1", "2"]
-    notes: dict[str, None] = {}
     results: dict = {
-        "command": "make bench-quick" if quick else "make bench",
+        "command": "make bench-quick" if arguments.quick else "make bench",
         "machine": machine.describe(),
         "timings": {direction: [] for direction in DIRECTIONS},
+        "accelerated": {},
         "memory": [],
         "compile_time": [],
         "scaling": {},
+        "notes": {},
     }
-    steps = len(chosen) * len(DIRECTIONS)
-    steps += len(memory_runs) + len(compile_runs) + len(threads)
+    steps = list(_steps(results, arguments.quick, arguments.match))
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("measuring", total=steps)
-        for case, dtype in chosen:
-            for direction in DIRECTIONS:
-                progress.update(task, description=f"{case.name}, {dtype}, {direction}")
-                calls = _prepare(peers[direction], case, dtype, notes)
-                if US in calls:
-                    row = _time(case, dtype, calls, rounds)
-                    results["timings"][direction].append(row)
-                progress.advance(task)
-        for run in memory_runs:
-            progress.update(task, description=f"memory: {run[1].name}, {run[0]}")
-            results["memory"].append(_memory(*run))
+        task = progress.add_task("measuring", total=len(steps))
+        for description, add in steps:
+            progress.update(task, description=description)
+            add()
             progress.advance(task)
-        for run in compile_runs:
-            progress.update(task, description=f"compile time: {', '.join(run)}")
-            measured = json.loads(run_child("benchmarks.compile_time", *run))
-            results["compile_time"].append(measured)
-            progress.advance(task)
-        for count in threads:
-            progress.update(task, description=f"scaling: {count} threads")
-            results["scaling"][count] = json.loads(
-                run_child("benchmarks.scaling", count)
-            )
-            progress.advance(task)
-    results["notes"] = sorted(notes)
+    results["notes"] = sorted(results["notes"])
     for path in report.write(results, arguments.output):
         print(path)
 

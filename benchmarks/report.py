@@ -7,7 +7,16 @@ from pathlib import Path
 import matplotlib
 from matplotlib import pyplot as plt
 
-from benchmarks.peers import BUILTIN, BUILTIN_XLA, COPY, FUNCTION, HLO, US, XLA
+from benchmarks.peers import (
+    ACCELERATED,
+    BUILTIN,
+    BUILTIN_XLA,
+    COPY,
+    FUNCTION,
+    HLO,
+    US,
+    XLA,
+)
 
 matplotlib.use("Agg")
 
@@ -117,6 +126,30 @@ def _compile_table(rows: list[Row]) -> list[str]:
     return lines
 
 
+def _accelerated_table(results: dict) -> list[str]:
+    lines = [
+        "| direction | dtype | cases | times as long as ours | over 1.05 × + 20 µs | "
+        "times as fast as the built-in |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for direction, rows in results["accelerated"].items():
+        for dtype in dict.fromkeys(row["dtype"] for row in rows):
+            of_dtype = [row for row in rows if row["dtype"] == dtype]
+            timings = [row["milliseconds"] for row in of_dtype]
+            late = [
+                t[BUILTIN]["median"] > 1.05 * t[US]["median"] + 0.02 for t in timings
+            ]
+            speeds = _ratios(
+                _large(results["timings"][direction], dtype), BUILTIN, ACCELERATED
+            )
+            lines.append(
+                f"| {direction} | {dtype} | {len(of_dtype)} | "
+                f"{statistics.geometric_mean(_ratios(of_dtype, BUILTIN)):.3g} × | "
+                f"{sum(late)} | {statistics.geometric_mean(speeds):.3g} × |"
+            )
+    return lines
+
+
 def _memory_table(rows: list[Row]) -> list[str]:
     lines = [
         "| direction | case | peer | result MB | peak added MB |",
@@ -154,6 +187,16 @@ def write_markdown(results: dict, path: Path) -> None:
         lines += [*_geometric_means(rows), ""]
         peers = list(dict.fromkeys(p for row in rows for p in row["milliseconds"]))
         lines += [*_table(rows, peers), ""]
+    if results["accelerated"]:
+        lines += [
+            "## TensorFlow's own op, accelerated",
+            "",
+            "Beside ours, in a process of its own; the built-in, in another. Geometric "
+            "means; the last of cases of 1 MB and more.",
+            "",
+            *_accelerated_table(results),
+            "",
+        ]
     xla = _xla_table(results["timings"])
     if len(xla) > 2:
         lines += ["## XLA, cases of 1 MB and more", "", *xla, ""]
