@@ -92,8 +92,9 @@ def to_builtin(
       ...     input_signature=[tf.TensorSpec([None, None, None, 3])])
       >>> folder = tempfile.mkdtemp()
       >>> tf.saved_model.save(module, folder + "/ours")
-      >>> tf_patches.to_builtin(folder + "/ours", folder + "/anywhere")
-      Conversion(converted={'TFPatches>ExtractPatches': 1}, checked=['extract'])
+      >>> done = tf_patches.to_builtin(folder + "/ours", folder + "/anywhere")
+      >>> done.converted, done.checked
+      ({'TFPatches>ExtractPatches': 1}, ['serving_default', 'extract'])
     """
     return _convert(model_or_dir, out_dir, inputs, _TO_BUILTIN)
 
@@ -134,8 +135,9 @@ def from_builtin(
       ...     input_signature=[tf.TensorSpec([None, None, None, 3])])
       >>> folder = tempfile.mkdtemp()
       >>> tf.saved_model.save(module, folder + "/theirs")
-      >>> tf_patches.from_builtin(folder + "/theirs", folder + "/ours")
-      Conversion(converted={'ExtractImagePatches': 1}, checked=['extract'])
+      >>> done = tf_patches.from_builtin(folder + "/theirs", folder + "/ours")
+      >>> done.converted, done.checked
+      ({'ExtractImagePatches': 1}, ['serving_default', 'extract'])
     """
     return _convert(model_or_dir, out_dir, inputs, _FROM_BUILTIN)
 

@@ -11,8 +11,9 @@ from tensorflow.python.framework import op_def_registry
 from tf_patches.conversion import builtin_ops
 from tf_patches.conversion.error import ConversionError
 
-EXTRACT = "TFPatches>ExtractPatches"
-FOLD = "TFPatches>FoldPatches"
+_PACKAGE = "TFPatches>"
+EXTRACT = f"{_PACKAGE}ExtractPatches"
+FOLD = f"{_PACKAGE}FoldPatches"
 BUILT_IN = "ExtractImagePatches"
 
 _GRID = ("ksizes", "strides", "rates")
@@ -54,7 +55,7 @@ def from_builtin(graph: Message) -> dict[str, int]:
     Calls that `to_builtin` made become what they were.
     """
     found = _count(
-        BUILT_IN if node.op == BUILT_IN else node.attr[_KEPT_OP].s.decode()
+        BUILT_IN if node.op == BUILT_IN else _kept_op(node)
         for node in all_nodes(graph)
         if holds_built_in(node)
     )
@@ -134,7 +135,7 @@ class _Calls:
         for name, value in kept.items():
             del node.attr[name]
             node.attr[_KEPT + name].CopyFrom(value)
-        node.attr[_KEPT_OP].s = node.op.encode()
+        node.attr[_KEPT_OP].s = node.op.removeprefix(_PACKAGE).encode()
         node.op = "PartitionedCall"
         node.attr["f"].func.name = function.signature.name
         inputs = [argument.type for argument in function.signature.input_arg]
@@ -205,13 +206,17 @@ def _is_call(node: Message) -> bool:
     return _KEPT_OP in node.attr
 
 
+def _kept_op(node: Message) -> str:
+    return _PACKAGE + node.attr[_KEPT_OP].s.decode()
+
+
 def _restore(node: Message) -> str | None:
     if node.op == BUILT_IN:
         node.op = EXTRACT
         return "patches"
     if not _is_call(node):
         return None
-    node.op = node.attr[_KEPT_OP].s.decode()
+    node.op = _kept_op(node)
     for name in ("f", "Tin", "Tout", _KEPT_OP):
         del node.attr[name]
     for name in [name for name in node.attr if name.startswith(_KEPT)]:
