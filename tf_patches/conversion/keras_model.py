@@ -148,12 +148,14 @@ def _without_ours(operation: Any) -> tuple[str, Any] | None:
 def _expressed(operation: Any, arguments: dict[str, Any]) -> Any:
     """A model, to be a layer, of Keras' own operations."""
     tensor = _the_input(operation)
-    grid = keras_expressions.Grid(
-        arguments.get("sizes") or arguments["ksizes"],
+    sizes = arguments.get("sizes")
+    lists = (
+        arguments["ksizes"] if sizes is None else sizes,
         arguments["strides"],
         arguments["rates"],
-        arguments["padding"],
     )
+    integers = ([int(value) for value in values] for values in lists)
+    grid = keras_expressions.Grid(*integers, arguments["padding"])
     if "image_shape" in arguments:
         image_shape = tf.TensorShape(arguments["image_shape"]).as_list()
         output = keras_expressions.fold(tensor, image_shape, grid)
