@@ -40,7 +40,7 @@ def run(script: str, arguments: Sequence[str]) -> int:
     try:
         code = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        sys.excepthook(type(error), error, None)
+        sys.excepthook(type(error), error.with_traceback(None), None)
         return _FAILED
     return _run_as_main(code, path)
 
@@ -53,8 +53,8 @@ def _run_as_main(code: CodeType, path: str) -> int:
     try:
         exec(code, vars(main))
     except Exception as error:
-        traceback = error.__traceback__
-        assert traceback is not None
-        sys.excepthook(type(error), error, traceback.tb_next)  # without this function
+        traceback = error.__traceback__ and error.__traceback__.tb_next
+        # Python reports from the script on, not from this function.
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
         return _FAILED
     return 0
