@@ -57,9 +57,11 @@ def check_same(model: Any, converted: Any, inputs: Any) -> None:
     """
     if inputs is None:
         inputs = _made_inputs(model)
-    expected, results = (
-        check.arrays(part(inputs, training=False)) for part in (model, converted)
-    )
+    try:
+        expected = check.arrays(model(inputs, training=False))
+    except Exception as error:  # of any class, as this is the user's code
+        raise ConversionError(f"The model cannot run on inputs: {error}") from error
+    results = check.arrays(converted(inputs, training=False))
     if not check.same_arrays(results, expected):
         raise ConversionError("The converted model gives other results.")
 
@@ -84,7 +86,9 @@ def _converted(
         converted[op] = converted.get(op, 0) + 1
         return new
 
-    new = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    new = keras.models.clone_model(
+        model, _named_inputs(model), clone_function=clone, recursive=True
+    )
     if any(map(holds, graph.all_nodes(_traced(new)))):
         raise ConversionError(
             "The model takes patches in code of its own (a layer's, or a function's "
@@ -94,9 +98,27 @@ def _converted(
     return new, converted
 
 
+def _named_inputs(model: Any) -> Any:
+    """Inputs of the same names, which a clone does not give its own."""
+    if isinstance(model, keras.Sequential):
+        return None  # but for this one
+
+    def like(tensor: Any) -> Any:
+        layer = tensor._keras_history.operation
+        return keras.Input(
+            batch_shape=tensor.shape,
+            dtype=tensor.dtype,
+            sparse=tensor.sparse,
+            name=layer.name,
+            optional=layer.optional,
+        )
+
+    return keras.tree.map_structure(like, model.input)
+
+
 def _copy_variables(model: Any, new: Any) -> None:
     sources, targets = list(model.variables), list(new.variables)
-    if model.optimizer is not None and model.compiled:
+    if model.compiled and model.optimizer.built:
         new.optimizer.build(new.trainable_variables)
         sources += model.optimizer.variables
         targets += new.optimizer.variables
