@@ -1,0 +1,234 @@
+"""The command line: scripts run unchanged, models converted."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_convert import GRID, IMAGES, contents
+
+import tf_patches
+from tf_patches.__main__ import main
+
+SCRIPTS = {
+    "arguments and names": """
+        import __main__, os, sys
+        OLD = {"__annotations__", "__cached__"}  # in some versions of Python
+        print(sys.argv, sys.path[0], __name__, __file__, __main__.__file__)
+        print(__main__ is sys.modules["__main__"], __spec__, os.getcwd())
+        print(vars(__main__) is globals(), sorted(set(globals()) - OLD))
+        print(input())
+
+        import pickle
+
+        class Mine:
+            pass
+
+        print(type(pickle.loads(pickle.dumps(Mine()))).__module__)
+        """,
+    "imports a neighbour": """
+        import neighbour
+        print(neighbour.__file__)
+        """,
+    "ends with a number": "import sys; sys.exit(3)",
+    "ends with a sentence": "raise SystemExit('because')",
+    "ends in silence": "raise SystemExit",
+    "raises": """
+        def fail():
+            raise ValueError("on purpose")
+
+        try:
+            1 / 0
+        except ZeroDivisionError as error:
+            fail()
+        """,
+    "raises in a neighbour": """
+        import neighbour
+        neighbour.fail()
+        """,
+    "does not compile": "x = (1,\ny = 2",
+    "interrupted": "raise KeyboardInterrupt",
+    "leaves something to the end": """
+        import atexit
+        atexit.register(print, "the end")
+        raise ValueError("first")
+        """,
+}
+
+
+def python(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        input="a line\n",
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def without_notes(errors):
+    """What a script writes, not what TensorFlow does as it is imported."""
+    return [
+        line
+        for line in errors.splitlines()
+        if not line.startswith(("WARNING: All log", "I0000", "W0000", "E0000"))
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    neighbour = "def fail():\n    raise RuntimeError('here')\n"
+    (tmp_path / "scripts" / "neighbour.py").write_text(neighbour)
+    return tmp_path
+
+
+def write(folder, code):
+    (folder / "scripts" / "script.py").write_text(textwrap.dedent(code))
+    return "scripts/script.py"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_runs_as_python_does(name, folder):
+    script = write(folder, SCRIPTS[name])
+    arguments = [script, "--to", "x", "-h", "--", "run"]
+    alone = python(*arguments, cwd=folder)
+    run = python("-m", "tf_patches", "run", *arguments, cwd=folder)
+    assert run.stdout == alone.stdout
+    if name == "interrupted":  # the lines of our own code are in the traceback
+        assert run.returncode == alone.returncode
+        assert run.stderr.splitlines()[-1] == "KeyboardInterrupt"
+        return
+    assert run.returncode == alone.returncode
+    assert without_notes(run.stderr) == without_notes(alone.stderr)
+
+
+def test_runs_accelerated(folder):
+    script = write(
+        folder,
+        """
+        import sys
+        assert "tf_patches" in sys.modules
+        import tf_patches
+        print(tf_patches.is_accelerated())
+        """,
+    )
+    run = python("-m", "tf_patches", "run", script, cwd=folder)
+    assert run.stdout == "True\n", run.stderr
+
+
+def test_missing_script(folder):
+    alone = python("none.py", cwd=folder)
+    run = python("-m", "tf_patches", "run", "none.py", cwd=folder)
+    assert (run.returncode, without_notes(run.stderr)) == (
+        alone.returncode,
+        without_notes(alone.stderr),
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, status, message",
+    [
+        ([], 2, "required: COMMAND"),
+        (["-h"], 0, ""),
+        (["run"], 2, "required: SCRIPT"),
+        (["run", "-h"], 0, ""),
+        (["convert", "-h"], 0, ""),
+        (["convert", "a", "b"], 2, "required: --to"),
+        (["convert", "a", "b", "--to", "c"], 2, "invalid choice: 'c'"),
+        (["other"], 2, "invalid choice: 'other'"),
+    ],
+    ids=repr,
+)
+def test_usage(arguments, status, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == status
+    out, err = capsys.readouterr()
+    assert message in err
+    assert ("usage: python -m tf_patches" in out) == (status == 0)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    module = tf.Module()
+    module.extract = tf.function(
+        lambda images: tf_patches.extract_patches(images, **GRID),
+        input_signature=[tf.TensorSpec([None, None, None, 3], name="images")],
+        autograph=False,
+    )
+    path = tmp_path_factory.mktemp("saved") / "ours"
+    tf.saved_model.save(module, str(path))
+    return path
+
+
+def test_convert(ours, tmp_path):
+    """In processes of its own: there, and back."""
+    there = ["convert", ours, "there", "--to", "builtin"]
+    ended = python("-m", "tf_patches", *there, cwd=tmp_path)
+    assert ended.stdout == (
+        "Converted 1 TFPatches>ExtractPatches.\n"
+        "The same bits from serving_default, extract.\n"
+    ), ended.stderr
+    assert ended.returncode == 0
+    assert (
+        main(
+            [
+                "convert",
+                *map(str, [tmp_path / "there", tmp_path / "back"]),
+                "--to",
+                "tf_patches",
+            ]
+        )
+        == 0
+    )
+    model = tf.saved_model.load(tmp_path / "back")
+    np.testing.assert_array_equal(
+        model.extract(IMAGES), tf.image.extract_patches(IMAGES, **GRID)
+    )
+
+
+def test_convert_on_given_inputs(ours, tmp_path, capsys):
+    np.savez(tmp_path / "inputs.npz", **{"extract/images": IMAGES})
+    out = tmp_path / "out"
+    arguments = [
+        "convert",
+        ours,
+        out,
+        "--to=builtin",
+        "--inputs",
+        tmp_path / "inputs.npz",
+    ]
+    assert main(list(map(str, arguments))) == 0
+    assert capsys.readouterr().out.endswith("The same bits from extract.\n")
+
+
+WRONG = {
+    "no model": (["none", "out"], "There is no none."),
+    "out is there": (["{ours}", "{here}"], "is there already"),
+    "nothing to convert": (
+        ["{ours}", "out", "--to", "tf_patches"],
+        "nothing to convert",
+    ),
+    "no inputs": (["{ours}", "out", "--inputs", "none.npz"], "none.npz"),
+    "bad inputs": (["{ours}", "out", "--inputs", __file__], "is no .npz file"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_user_errors_are_a_sentence(wrong, ours, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_text("")
+    arguments, message = WRONG[wrong]
+    arguments = [part.format(ours=ours, here=tmp_path) for part in arguments]
+    assert main(["convert", "--to", "builtin", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert set(contents(tmp_path)) == {(tmp_path / "mine").relative_to(tmp_path)}

@@ -1,0 +1,112 @@
+"""The command line: run a program accelerated; convert a model."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+_WRONG_USE = 2  # as argparse exits
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Does what the command line says; returns the exit status."""
+    given = _parser().parse_args(_without_script_arguments(arguments))
+    if given.command == "run":
+        from tf_patches.run_script import run
+
+        return run(given.script, arguments[2:])
+    return _convert(given)
+
+
+def _without_script_arguments(arguments: Sequence[str]) -> Sequence[str]:
+    """What is for us: the arguments of a script may look like ours."""
+    runs = arguments[:1] == ["run"] and not "".join(arguments[1:2]).startswith("-")
+    return arguments[:2] if runs else arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tf_patches",
+        description="Patches of images for TensorFlow, exact and fast.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run an unchanged script with TensorFlow's own op accelerated",
+        description="Runs a script as `python SCRIPT ARGUMENTS` does, after "
+        "tf_patches.accelerate(): TensorFlow's own op runs the kernel of tf_patches.",
+        usage="python -m tf_patches run [-h] SCRIPT [ARGUMENTS ...]",
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the script, then its arguments")
+    convert = commands.add_parser(
+        "convert",
+        help="make a saved model hold built-in ops, or those of tf_patches",
+        description="Writes a copy of a model that holds other ops and gives the same "
+        "bits, which is checked by running both. The model itself is only read.",
+    )
+    convert.add_argument(
+        "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
+    )
+    convert.add_argument(
+        "out",
+        metavar="OUT",
+        help="where to write: a folder for a SavedModel, or, from a .keras file, "
+        "another .keras file; it must not be there yet",
+    )
+    convert.add_argument(
+        "--to",
+        required=True,
+        choices=["builtin", "tf_patches"],
+        help="builtin: TensorFlow's own ops alone, to be loaded without tf_patches; "
+        "tf_patches: its ops in place of TensorFlow's own",
+    )
+    convert.add_argument(
+        "--inputs",
+        metavar="FILE.npz",
+        help="what to run the models on: arrays named SIGNATURE/ARGUMENT for a "
+        "SavedModel, after the model's inputs for a .keras file (default: random "
+        "numbers)",
+    )
+    return parser
+
+
+def _convert(given: argparse.Namespace) -> int:
+    import tf_patches
+    from tf_patches.conversion.error import ConversionError
+
+    convert = {
+        "builtin": tf_patches.to_builtin,
+        "tf_patches": tf_patches.from_builtin,
+    }[given.to]
+    try:
+        done = convert(given.source, given.out, _read_inputs(given.inputs))
+    except (ConversionError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return _WRONG_USE
+    counts = ", ".join(f"{count} {op}" for op, count in done.converted.items())
+    print(f"Converted {counts}.")
+    print(f"The same bits from {', '.join(done.checked)}.")
+    return 0
+
+
+def _read_inputs(path: str | None) -> dict[str, Any] | None:
+    import numpy as np
+
+    from tf_patches.conversion.error import ConversionError
+
+    if path is None:
+        return None
+    inputs: dict[str, Any] = {}
+    try:
+        with np.load(path) as arrays:
+            for name in arrays:
+                function, _, argument = name.rpartition("/")
+                place = inputs.setdefault(function, {}) if function else inputs
+                place[argument] = arrays[name]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConversionError(f"{path} is no .npz file of arrays: {error}") from error
+    return inputs
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

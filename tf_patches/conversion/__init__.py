@@ -1,0 +1,1 @@
+"""How models that hold our ops become models of built-in ops, and back."""
