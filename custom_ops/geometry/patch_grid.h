@@ -64,6 +64,15 @@ struct Axis {
     return {begin, std::max(begin, end)};
   }
 
+  // Patches that reach into `pixels`, of which there are some: with a tap, or
+  // between taps.
+  Range PatchesOver(Range pixels) const {
+    const int64_t before = pixels.begin + pad_before - EffectiveSize() + 1;
+    const int64_t begin = std::max<int64_t>(0, CeilDiv(before, stride));
+    const int64_t last = (pixels.end - 1 + pad_before) / stride;
+    return {begin, std::max(begin, std::min(count, last + 1))};
+  }
+
   // Patches that have a tap on `pixel`.
   Cover Over(int64_t pixel) const;
 

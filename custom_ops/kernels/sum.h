@@ -114,6 +114,12 @@ void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
   SumBlocks<T, 4, 1>(src, outer, inner, dst, runs, all);
 }
 
+// Adds `length` values to those at `dst`, which lie elsewhere.
+template <typename T>
+void AddRun(const T* __restrict src, int64_t length, T* __restrict dst) {
+  for (int64_t i = 0; i < length; ++i) dst[i] = Add(dst[i], src[i]);
+}
+
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_KERNELS_SUM_H_

@@ -217,6 +217,29 @@ TF_PATCHES_AVX2 void SumFewShortRuns(const typename Lanes::Number* src,
   }
 }
 
+template <typename Lanes>
+TF_PATCHES_AVX2 __m128i AddLanes(__m128i a, __m128i b) {
+  return Lanes::Narrow(
+      Lanes::Round(_mm256_add_ps(Lanes::Widen(a), Lanes::Widen(b))));
+}
+
+template <typename Lanes>
+TF_PATCHES_AVX2 void AddLongRun(const typename Lanes::Number* src,
+                                int64_t length, typename Lanes::Number* dst) {
+  int64_t at = 0;
+  for (; at + kLanes <= length; at += kLanes) {
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(dst + at),
+        AddLanes<Lanes>(LoadAdjacent(dst + at), LoadAdjacent(src + at)));
+  }
+  if (at == length) return;
+  typename Lanes::Number lanes[kLanes];
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes),
+                   AddLanes<Lanes>(LoadPart(dst + at, length - at),
+                                   LoadPart(src + at, length - at)));
+  std::copy_n(lanes, length - at, dst + at);
+}
+
 bool HasAvx2() {
   static const bool has = __builtin_cpu_supports("avx2");
   return has;
@@ -248,6 +271,14 @@ void SumWithLanes(const typename Lanes::Number* src, Steps outer, Steps inner,
   sum(src, outer, inner, dst, runs);
 }
 
+template <typename Lanes>
+void AddRunWithLanes(const typename Lanes::Number* src, int64_t length,
+                     typename Lanes::Number* dst) {
+  const auto add =
+      HasAvx2() ? AddLongRun<Lanes> : AddRun<typename Lanes::Number>;
+  add(src, length, dst);
+}
+
 #undef TF_PATCHES_AVX2
 #endif  // __x86_64__
 
@@ -262,6 +293,12 @@ void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
              const Runs& runs) {
   SumWithLanes<BFloat16Lanes>(src, outer, inner, dst, runs);
 }
+void AddRun(const Half* src, int64_t length, Half* dst) {
+  AddRunWithLanes<HalfLanes>(src, length, dst);
+}
+void AddRun(const BFloat16* src, int64_t length, BFloat16* dst) {
+  AddRunWithLanes<BFloat16Lanes>(src, length, dst);
+}
 #else
 void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
              const Runs& runs) {
@@ -270,6 +307,12 @@ void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
 void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
              const Runs& runs) {
   SumRuns<BFloat16>(src, outer, inner, dst, runs);
+}
+void AddRun(const Half* src, int64_t length, Half* dst) {
+  AddRun<Half>(src, length, dst);
+}
+void AddRun(const BFloat16* src, int64_t length, BFloat16* dst) {
+  AddRun<BFloat16>(src, length, dst);
 }
 #endif
 

@@ -13,6 +13,9 @@ void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
 void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
              const Runs& runs);
 
+void AddRun(const Half* src, int64_t length, Half* dst);
+void AddRun(const BFloat16* src, int64_t length, BFloat16* dst);
+
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_KERNELS_SUM16_H_

@@ -180,6 +180,27 @@ void TestFold(Check& check) {
   });
 }
 
+// Patches that overlap, with rows long enough to be added as a whole; the wide
+// image in more than one tile.
+void TestFoldOfOverlappingRows(Check& check) {
+  const std::vector<PatchSpec> specs = {
+      {{16, 1, 1}, {16, 1, 1}, Padding::kSame},
+      {{9, 2, 3}, {37, 3, 1}, Padding::kSame},
+      {{17, 5, 1}, {16, 10, 1}, Padding::kValid},
+      {{3, 4, 1}, {90, 7, 1}, Padding::kSame},
+      {{1, 1, 1}, {64, 1, 1}, Padding::kSame}};
+  Random random(1);
+  for (const Type& type : kTypes) {
+    for (const PatchSpec& spec : specs) {
+      const int64_t depth = random.Between(1, 3);
+      type.check(check, random, {{2, 19, 41, depth}, spec}, type, CheckShares);
+    }
+  }
+  const Type real = {"float", Number::kFloat, CheckFold<float>};
+  const PatchSpec wide = {{24, 9, 1}, {16, 5, 1}, Padding::kSame};
+  real.check(check, random, {{1, 30, 3001, 2}, wide}, real, CheckShares);
+}
+
 // Images larger than most caches, with gaps between the patches; and one of
 // pixels that are large themselves.
 void TestLargeFold(Check& check) {

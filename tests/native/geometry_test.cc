@@ -104,6 +104,17 @@ void CheckInside(Check& check, const Axis& axis) {
              want);
 }
 
+void CheckPatchesOver(Check& check, const Axis& axis, Range pixels) {
+  const Range got = axis.PatchesOver(pixels);
+  const Range want = Members(axis.count, [&](int64_t index) {
+    const int64_t start = index * axis.stride - axis.pad_before;
+    const int64_t last = start + (axis.patch - 1) * axis.rate;
+    return start < pixels.end && last >= pixels.begin;
+  });
+  check.That(Same(got, want), "patches over ", pixels, " of ", axis, ": got ",
+             got, ", want ", want);
+}
+
 // Compares `MakeAxis` with a walk, then calls `visit(axis)` where it is valid.
 template <typename Visit>
 void CheckAxis(Check& check, int64_t image, const AxisSpec& spec,
@@ -144,6 +155,7 @@ void CheckAllPixels(Check& check, const Axis& axis) {
   for (int64_t begin = 0; begin < axis.image; ++begin) {
     CheckOver(check, axis, begin);
     for (int64_t end = begin + 1; end <= axis.image; ++end) {
+      CheckPatchesOver(check, axis, {begin, end});
       for (int64_t index = 0; index < axis.count; ++index) {
         CheckTaps(check, axis, index, {begin, end});
       }
@@ -157,6 +169,7 @@ void CheckSomePixels(Check& check, const Axis& axis, Random& random) {
     const int64_t begin = random.Between(0, axis.image - 1);
     const Range pixels = {begin, random.Between(begin + 1, axis.image)};
     CheckOver(check, axis, begin);
+    CheckPatchesOver(check, axis, pixels);
     CheckTaps(check, axis, random.Between(0, axis.count - 1), pixels);
   }
 }

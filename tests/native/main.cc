@@ -37,6 +37,7 @@ constexpr Test kTests[] = {
     {"extract: large", TestLargeExtract},
     {"extract: threads", TestExtractInThreads},
     {"fold: sweep", TestFold},
+    {"fold: overlapping rows", TestFoldOfOverlappingRows},
     {"fold: large", TestLargeFold},
     {"fold: subnormals flushed", TestFoldOfHalfFlushed},
     {"fold: threads", TestFoldInThreads},

@@ -1,0 +1,29 @@
+// How far apart things lie in images and patches.
+#ifndef TF_PATCHES_KERNELS_LAYOUT_H_
+#define TF_PATCHES_KERNELS_LAYOUT_H_
+
+#include <cstdint>
+
+#include "geometry/patch_grid.h"
+
+namespace tf_patches {
+
+// Lengths in numbers, of which a pixel has `pixel`.
+struct Layout {
+  Layout(const PatchGrid& grid, int64_t pixel)
+      : pixel(pixel),
+        image_row(grid.cols.image * pixel),
+        patch_row(grid.cols.patch * pixel),
+        patch(grid.rows.patch * patch_row),
+        patch_line(grid.cols.count * patch) {}
+
+  int64_t pixel;
+  int64_t image_row;
+  int64_t patch_row;
+  int64_t patch;
+  int64_t patch_line;  // the patches of a row of the grid
+};
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_KERNELS_LAYOUT_H_
