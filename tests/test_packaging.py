@@ -63,7 +63,7 @@ def test_sdist(sources, tmp_path):
         "*.py",
         "LICENSE",
         "Makefile",
-        "tf_patches/*.py",
+        "tf_patches/**/*.py",
         "tf_patches/py.typed",
         "custom_ops/*/*",
         "tests/*.py",
@@ -118,7 +118,7 @@ def check_contents(wheel):
         metadata = Parser().parsestr(archive.read(f"{folder}/METADATA").decode())
         kind = Parser().parsestr(archive.read(f"{folder}/WHEEL").decode())
     package = {name for name in names if name.startswith("tf_patches/")}
-    sources = files_under(ROOT, "tf_patches/*.py", "tf_patches/py.typed")
+    sources = files_under(ROOT, "tf_patches/**/*.py", "tf_patches/py.typed")
     libraries = {f"tf_patches/{name}.so" for name in ("_ops", "_builtin", "_xla")}
     built = {*libraries, "tf_patches/_build_info.json"}
     assert package == sources | built
