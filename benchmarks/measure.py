@@ -35,7 +35,9 @@ def _seconds(call: Call, times: int) -> float:
 def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
     """Times all `calls` once a round, so that what disturbs one disturbs all.
 
-    A call much slower than the rest takes part in fewer rounds, at least three.
+    Each is called once untimed before, so that no one finds the caches as another
+    left them. A call much slower than the rest takes part in fewer rounds, at
+    least three.
     """
     first = {
         name: min(_seconds(call, 1) for _ in range(2)) for name, call in calls.items()
@@ -45,7 +47,7 @@ def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
         for name, seconds in first.items()
     }
     limit = {
-        name: max(3, int(_BUDGET_SECONDS / (seconds * times[name])))
+        name: max(3, int(_BUDGET_SECONDS / (seconds * (1 + times[name]))))
         for name, seconds in first.items()
     }
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -53,6 +55,7 @@ def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
     for turn in range(rounds):
         for name, call in calls.items():
             if turn < limit[name]:
+                call()
                 samples[name].append(_seconds(call, times[name]))
     gc.enable()
     return {name: _timing(seconds) for name, seconds in samples.items()}

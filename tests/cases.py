@@ -30,20 +30,21 @@ def case(shape, sizes, strides, rates, padding):
     return Case(tuple(shape), {**grid, "padding": padding})
 
 
-# Large enough for several threads, and each another way through the kernels:
-# short and long runs of memory, whole image rows, holes, borders, no overlap.
+# Large enough for several threads to share, in all dtypes of two bytes or more, and
+# each another way through the kernels: short and long runs of memory, whole image
+# rows, holes, borders, no overlap.
 SHARED_OUT = [
-    case((2, 150, 131, 1), (3, 3), (1, 1), (1, 1), "SAME"),
+    case((14, 150, 131, 1), (3, 3), (1, 1), (1, 1), "SAME"),
     case((3, 50, 61, 1), (17, 15), (1, 1), (2, 3), "SAME"),
-    case((1, 90, 83, 3), (5, 4), (1, 2), (1, 1), "VALID"),
-    case((2, 160, 160, 3), (16, 16), (16, 16), (1, 1), "VALID"),
-    case((1, 70, 61, 5), (7, 7), (3, 2), (2, 3), "SAME"),
-    case((3, 100, 40, 3), (4, 40), (1, 1), (1, 1), "VALID"),
-    case((1, 41, 57, 32), (3, 3), (1, 1), (2, 2), "SAME"),
-    case((1, 20, 20, 3), (33, 29), (1, 1), (1, 1), "SAME"),
-    case((300, 9, 9, 6), (3, 3), (2, 2), (1, 1), "SAME"),
-    case((1, 1, 60000, 1), (1, 9), (1, 1), (1, 1), "SAME"),
-    case((1, 50000, 1, 1), (11, 1), (1, 1), (1, 1), "SAME"),
+    case((1, 330, 250, 3), (5, 4), (1, 2), (1, 1), "VALID"),
+    case((30, 160, 160, 3), (16, 16), (16, 16), (1, 1), "VALID"),
+    case((13, 70, 61, 5), (7, 7), (3, 2), (2, 3), "SAME"),
+    case((48, 100, 40, 3), (4, 40), (1, 1), (1, 1), "VALID"),
+    case((1, 82, 112, 32), (3, 3), (1, 1), (2, 2), "SAME"),
+    case((2, 20, 20, 3), (33, 29), (1, 1), (1, 1), "SAME"),
+    case((1700, 9, 9, 6), (3, 3), (2, 2), (1, 1), "SAME"),
+    case((1, 1, 250000, 1), (1, 9), (1, 1), (1, 1), "SAME"),
+    case((1, 210000, 1, 1), (11, 1), (1, 1), (1, 1), "SAME"),
 ]
 
 # Over 32 MiB, which no cache holds.

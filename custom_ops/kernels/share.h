@@ -7,8 +7,9 @@
 
 namespace tf_patches {
 
-// Fewer bytes than this are moved sooner by one thread than another is woken.
-inline constexpr int64_t kBytesPerShare = 128 << 10;
+// Two threads take longer than one over less than two shares of this size: one
+// has to be woken, and what each writes is in the other's cache from last time.
+inline constexpr int64_t kBytesPerShare = 2 << 20;
 
 // Shares for each thread, so that one that is held up leaves work to others.
 inline constexpr int64_t kSharesPerThread = 4;
