@@ -306,14 +306,23 @@ def test_extraction_of_all_dtypes(tmp_path):
 def test_folds_of_all_dtypes(shape_dtype, tmp_path):
     shape = patches_shape(SHAPE, **GRID)
     patches = {dtype: random_bits(shape, dtype, 3) for dtype in NUMBERS}
-    put = partial(
-        tf_patches.fold_patches, image_shape=tf.constant(SHAPE, shape_dtype), **GRID
-    )
+    image_shape = tf.constant(SHAPE, shape_dtype)
+
+    def put(patches):
+        return nan_as_one(tf_patches.fold_patches(patches, image_shape, **GRID))
+
     results = converted_and_run(put, patches, tmp_path)
     for dtype in NUMBERS:
         theirs = fold(patches[dtype], SHAPE, **GRID)
         ours = results[dtype].view(theirs.dtype).reshape(SHAPE)
         assert_same_numbers(ours, theirs)
+
+
+def nan_as_one(values):
+    """Any NaN as one: what TensorFlow 2.20 sums of float16 has lost the payload."""
+    if values.dtype != tf.float16:
+        return values
+    return tf.where(tf.math.is_nan(values), tf.constant(np.nan, tf.float16), values)
 
 
 def converted_and_run(function, arrays, tmp_path):
@@ -441,9 +450,10 @@ def test_text_and_assets(tmp_path):
     (path / "assets.extra" / "labels.txt").write_text("one two")
     tf_patches.to_builtin(path, tmp_path / "out")
     before, after = contents(path), contents(tmp_path / "out")
-    assert set(before) == set(after)
-    changed = {path.name for path in before if before[path] != after[path]}
+    changed = {path.name for path in before if before[path] != after.get(path)}
     assert changed == {"saved_model.pbtxt", "fingerprint.pb"}
+    assert {path.name for path in set(before) - set(after)} == {"fingerprint.pb"}
+    assert not set(after) - set(before)
 
 
 def test_op_list(ours, converted):
