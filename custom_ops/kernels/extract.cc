@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
+#include "kernels/instructions.h"
 #include "kernels/piece_copy.h"
 #include "kernels/shuffle_plan.h"
 #include "kernels/stream_writer.h"
@@ -107,6 +109,9 @@ void CopyFewPieces(const Pieces& pieces, const Copy& copy, Range which,
   }
 }
 
+// No copy of a piece runs over its end by more.
+constexpr int64_t kMostOverrun = 64;
+
 // How many of `pieces.patches` can be copied `width` bytes at a time without
 // touching what lies behind either buffer.
 int64_t CountSafe(const Pieces& pieces, int64_t width, const char* src,
@@ -187,7 +192,8 @@ void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
   WithCopyOf(pieces.length, [&](const auto& wide) {
     const int64_t safe = std::max(
         done, CountSafe(pieces, wide.width(), src, src_end, dst, dst_end));
-    CopyFewPieces(pieces, wide, {done, safe}, src, dst);
+    WithWidestVectors(
+        [&] { CopyFewPieces(pieces, wide, {done, safe}, src, dst); });
     CopyPatches<0>(pieces, ExactCopy{pieces.length},
                    {safe, pieces.patches.count}, src, dst);
   });
@@ -368,7 +374,8 @@ void CopyBlocks(const Extractor& extractor, const PatchGrid& grid, Range which,
 // or, where one is larger than the buffer, some of its rows.
 void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
                   Range which, char* dst) {
-  alignas(64) char buffer[kStreamBufferBytes];
+  // The last patches too may be copied a little too wide.
+  alignas(64) char buffer[kStreamBufferBytes + kMostOverrun];
   const int64_t rows_at_once =
       std::min(grid.rows.patch, kStreamBufferBytes / extractor.patch_row());
   const int64_t patches_at_once =
@@ -378,7 +385,7 @@ void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
   ForEachBlock(grid, which, whole ? patches_at_once : 1, [&](Block block) {
     for (int64_t tap = 0; tap < grid.rows.patch; tap += rows_at_once) {
       block.taps = {tap, std::min(tap + rows_at_once, grid.rows.patch)};
-      extractor.Copy(block, buffer, buffer + kStreamBufferBytes);
+      extractor.Copy(block, buffer, std::end(buffer));
       writer.Append(buffer, block.cols.size() * block.taps.size() *
                                 extractor.patch_row());
     }

@@ -20,7 +20,7 @@ namespace tf_patches {
 inline constexpr int64_t kTileBytes = 256 << 10;
 
 // Larger patches are long enough for the processor to foresee what comes.
-inline constexpr int64_t kFetchedBytes = 512;
+inline constexpr int64_t kFetchedBytes = 2048;
 
 // Pixels of an image row that are summed alike: `repeats` runs of `pixels`
 // adjacent ones, a stride apart, each under `cover.count` patches.

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "geometry/patch_grid.h"
+#include "kernels/instructions.h"
 #include "kernels/layout.h"
 #include "kernels/sum.h"
 #include "kernels/sum16.h"
@@ -72,9 +73,11 @@ class Scatterer {
     const Range across = grid_.cols.PatchesOver(cols);
     for (int64_t i = down.begin; i < down.end; ++i) {
       const Range taps = grid_.rows.TapsOn(i, rows);
-      for (int64_t j = across.begin; j < across.end; ++j) {
-        AddPatch(batch, i, taps, j, grid_.cols.TapsOn(j, cols));
-      }
+      WithWidestVectors([&] {
+        for (int64_t j = across.begin; j < across.end; ++j) {
+          AddPatch(batch, i, taps, j, grid_.cols.TapsOn(j, cols));
+        }
+      });
     }
   }
 

@@ -7,6 +7,8 @@
 #include <tmmintrin.h>
 #endif
 
+#include "kernels/instructions.h"
+
 namespace tf_patches {
 namespace {
 
@@ -18,15 +20,6 @@ constexpr int64_t kFewestBytes = 64 << 10;
 
 // A lane of a shuffle that stays zero.
 constexpr uint8_t kNoLane = 0x80;
-
-bool HasShuffle() {
-#ifdef __x86_64__
-  static const bool has = __builtin_cpu_supports("ssse3");
-  return has;
-#else
-  return false;
-#endif
-}
 
 // Whether that many loads are fewer enough than copies of pieces.
 bool IsWorthIt(int64_t loads, int64_t pieces) {
@@ -67,7 +60,7 @@ std::vector<int64_t> Windows(std::vector<int64_t> offsets, int64_t width) {
 ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes,
                          int64_t patches) {
   const int64_t patch_bytes = grid.rows.patch * grid.cols.patch * pixel_bytes;
-  if (!HasShuffle() || patch_bytes > kMostPatchBytes ||
+  if (!MayUse(Instructions::kSsse3) || patch_bytes > kMostPatchBytes ||
       patches * patch_bytes < kFewestBytes) {
     return;
   }

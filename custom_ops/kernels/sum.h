@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "geometry/patch_grid.h"
+#include "kernels/instructions.h"
 #include "kernels/number.h"
 
 namespace tf_patches {
@@ -98,7 +99,8 @@ void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
   const Range all = {0, runs.repeats};
   if (outer.count == 1 && inner.count == 1) return SumSingles(src, dst, runs);
   if (runs.length >= 16) {
-    return SumBlocks<T, 1, 16>(src, outer, inner, dst, runs, all);
+    return WithWidestVectors(
+        [&] { SumBlocks<T, 1, 16>(src, outer, inner, dst, runs, all); });
   }
   if (runs.length >= 4) {
     return SumBlocks<T, 4, 4>(src, outer, inner, dst, runs, all);

@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/instructions.h"
+
 namespace tf_patches {
 namespace {
 
@@ -240,11 +242,6 @@ TF_PATCHES_AVX2 void AddLongRun(const typename Lanes::Number* src,
   std::copy_n(lanes, length - at, dst + at);
 }
 
-bool HasAvx2() {
-  static const bool has = __builtin_cpu_supports("avx2");
-  return has;
-}
-
 template <typename Lanes>
 void SumWithAvx2(const typename Lanes::Number* src, Steps outer, Steps inner,
                  typename Lanes::Number* dst, const Runs& runs) {
@@ -266,16 +263,17 @@ void SumWithAvx2(const typename Lanes::Number* src, Steps outer, Steps inner,
 template <typename Lanes>
 void SumWithLanes(const typename Lanes::Number* src, Steps outer, Steps inner,
                   typename Lanes::Number* dst, const Runs& runs) {
-  const auto sum =
-      HasAvx2() ? SumWithAvx2<Lanes> : SumRuns<typename Lanes::Number>;
+  const auto sum = MayUse(Instructions::kAvx2)
+                       ? SumWithAvx2<Lanes>
+                       : SumRuns<typename Lanes::Number>;
   sum(src, outer, inner, dst, runs);
 }
 
 template <typename Lanes>
 void AddRunWithLanes(const typename Lanes::Number* src, int64_t length,
                      typename Lanes::Number* dst) {
-  const auto add =
-      HasAvx2() ? AddLongRun<Lanes> : AddRun<typename Lanes::Number>;
+  const auto add = MayUse(Instructions::kAvx2) ? AddLongRun<Lanes>
+                                               : AddRun<typename Lanes::Number>;
   add(src, length, dst);
 }
 

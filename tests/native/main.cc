@@ -6,6 +6,7 @@
 #include <iostream>
 #include <string>
 
+#include "kernels/instructions.h"
 #include "native/check.h"
 #include "native/tests.h"
 
@@ -19,7 +20,21 @@ struct Test {
   void (*run)(Check& check);
 };
 
-constexpr Test kTests[] = {
+// Each set of instructions that the kernels may find.
+struct Level {
+  const char* name;
+  Instructions instructions;
+};
+
+constexpr Level kLevels[] = {
+    {"base", Instructions::kBase},
+    {"SSSE3", Instructions::kSsse3},
+    {"AVX2", Instructions::kAvx2},
+    {"AVX-512", Instructions::kAvx512},
+};
+
+// What is the same for all levels.
+constexpr Test kCommonTests[] = {
     {"geometry: small axes", TestSmallAxes},
     {"geometry: random axes", TestRandomAxes},
     {"geometry: grid shapes", TestGridShapes},
@@ -32,6 +47,10 @@ constexpr Test kTests[] = {
     {"bfloat16: conversions", TestBFloat16Conversions},
     {"bfloat16: sums", TestBFloat16Sums},
     {"share: units", TestUnitsPerShare},
+};
+
+// Run on every level that the processor has.
+constexpr Test kKernelTests[] = {
     {"extract: sweep", TestExtract},
     {"extract: many small patches", TestManySmallPatches},
     {"extract: large", TestLargeExtract},
@@ -43,26 +62,53 @@ constexpr Test kTests[] = {
     {"fold: threads", TestFoldInThreads},
 };
 
-bool Passes(const Test& test, int64_t cases) {
-  std::cout << test.name << ": " << std::flush;
-  Check check(cases);
-  test.run(check);
-  const bool ok = check.failures() == 0 && check.checks() > 0;
-  std::cout << (ok ? "ok, " : "FAILED, ") << check.failures() << " of "
-            << check.checks() << " checks failed" << std::endl;
-  return ok;
-}
+class Runner {
+ public:
+  Runner(int64_t cases, const std::string& only) : cases_(cases), only_(only) {}
 
-// Returns the program's exit status.
-int RunTests(int64_t cases, const std::string& only) {
-  int passed = 0;
-  int failed = 0;
-  for (const Test& test : kTests) {
-    if (std::string(test.name).find(only) == std::string::npos) continue;
-    ++(Passes(test, cases) ? passed : failed);
+  // Runs those of `tests` that are wanted; `level` is part of their names.
+  template <typename Tests>
+  void Run(const Tests& tests, const std::string& level) {
+    for (const Test& test : tests) {
+      const std::string name = test.name + level;
+      if (name.find(only_) == std::string::npos) continue;
+      ++(Passes(test, name) ? passed_ : failed_);
+    }
   }
-  std::cout << passed << " passed, " << failed << " failed" << std::endl;
-  return passed > 0 && failed == 0 ? 0 : 1;
+
+  // Returns the program's exit status.
+  int Finish() const {
+    std::cout << passed_ << " passed, " << failed_ << " failed" << std::endl;
+    return passed_ > 0 && failed_ == 0 ? 0 : 1;
+  }
+
+ private:
+  bool Passes(const Test& test, const std::string& name) const {
+    std::cout << name << ": " << std::flush;
+    Check check(cases_);
+    test.run(check);
+    const bool ok = check.failures() == 0 && check.checks() > 0;
+    std::cout << (ok ? "ok, " : "FAILED, ") << check.failures() << " of "
+              << check.checks() << " checks failed" << std::endl;
+    return ok;
+  }
+
+  const int64_t cases_;
+  const std::string only_;
+  int passed_ = 0;
+  int failed_ = 0;
+};
+
+int RunTests(int64_t cases, const std::string& only) {
+  Runner runner(cases, only);
+  runner.Run(kCommonTests, "");
+  const Instructions most = InstructionsOfProcessor();
+  for (const Level& level : kLevels) {
+    if (level.instructions > most) break;
+    usable_instructions = level.instructions;
+    runner.Run(kKernelTests, std::string(", ") + level.name);
+  }
+  return runner.Finish();
 }
 
 }  // namespace
