@@ -18,7 +18,8 @@ SCRIPTS = {
         import __main__, os, sys
         OLD = {"__annotations__", "__cached__"}  # in some versions of Python
         print(sys.argv, sys.path[0], __name__, __file__, __main__.__file__)
-        print(__main__ is sys.modules["__main__"], __spec__, os.getcwd())
+        print(__main__ is sys.modules["__main__"], __spec__ and __spec__.name)
+        print(os.getcwd())
         print(vars(__main__) is globals(), sorted(set(globals()) - OLD))
         print(input())
 
@@ -108,6 +109,41 @@ def test_runs_as_python_does(name, folder):
     assert without_notes(run.stderr) == without_notes(alone.stderr)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arguments and names",
+        "imports a neighbour",
+        "ends with a number",
+        "raises",
+        "does not compile",
+    ],
+)
+def test_runs_modules_as_python_does(name, folder):
+    """Tracebacks pass through Python's runpy, by one way or the other."""
+    write(folder, SCRIPTS[name].replace("import neighbour", "from . import neighbour"))
+    arguments = ["-m", "scripts.script", "--to", "x", "-h", "-m", "run"]
+    alone = python(*arguments, cwd=folder)
+    run = python("-m", "tf_patches", "run", *arguments, cwd=folder)
+    assert run.stdout == alone.stdout
+    assert run.returncode == alone.returncode
+    assert without_runpy(run.stderr) == without_runpy(alone.stderr)
+
+
+def without_runpy(errors):
+    lines = without_notes(errors)
+    return [line for line in lines if "runpy" not in line]
+
+
+@pytest.mark.parametrize("module", ["none", "scripts.none", "none.script", "scripts"])
+def test_missing_module(module, folder):
+    alone = python("-m", module, cwd=folder)
+    run = python("-m", "tf_patches", "run", "-m", module, cwd=folder)
+    assert run.returncode == alone.returncode == 1
+    assert run.stdout == alone.stdout == ""
+    assert without_notes(run.stderr)[-1] == alone.stderr.splitlines()[-1]
+
+
 def test_runs_accelerated(folder):
     script = write(
         folder,
@@ -136,7 +172,8 @@ def test_missing_script(folder):
     [
         ([], 2, "required: COMMAND"),
         (["-h"], 0, ""),
-        (["run"], 2, "required: SCRIPT"),
+        (["run"], 2, "SCRIPT -m is required"),
+        (["run", "-m"], 2, "argument -m: expected one argument"),
         (["run", "-h"], 0, ""),
         (["convert", "-h"], 0, ""),
         (["convert", "a", "b"], 2, "required: --to"),

@@ -10,18 +10,21 @@ _WRONG_USE = 2  # as argparse exits
 
 def main(arguments: Sequence[str]) -> int:
     """Does what the command line says; returns the exit status."""
-    given = _parser().parse_args(_without_script_arguments(arguments))
+    given = _parser().parse_args(_without_program_arguments(arguments))
     if given.command == "run":
-        from tf_patches.run_script import run
+        from tf_patches.run_program import run_module, run_script
 
-        return run(given.script, arguments[2:])
+        if given.module is not None:
+            return run_module(given.module, arguments[3:])
+        return run_script(given.script, arguments[2:])
     return _convert(given)
 
 
-def _without_script_arguments(arguments: Sequence[str]) -> Sequence[str]:
-    """What is for us: the arguments of a script may look like ours."""
-    runs = arguments[:1] == ["run"] and not "".join(arguments[1:2]).startswith("-")
-    return arguments[:2] if runs else arguments
+def _without_program_arguments(arguments: Sequence[str]) -> Sequence[str]:
+    """What is for us: the arguments of a program may look like ours."""
+    if arguments[:1] != ["run"]:
+        return arguments
+    return arguments[:3] if arguments[1:2] == ["-m"] else arguments[:2]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,12 +35,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="run an unchanged script with TensorFlow's own op accelerated",
-        description="Runs a script as `python SCRIPT ARGUMENTS` does, after "
-        "tf_patches.accelerate(): TensorFlow's own op runs the kernel of tf_patches.",
-        usage="python -m tf_patches run [-h] SCRIPT [ARGUMENTS ...]",
+        help="run an unchanged program with TensorFlow's own op accelerated",
+        description="Runs a program as `python SCRIPT ARGUMENTS` or `python -m MODULE "
+        "ARGUMENTS` does, after tf_patches.accelerate(): TensorFlow's own op runs the "
+        "kernel of tf_patches.",
+        usage="python -m tf_patches run [-h] (SCRIPT | -m MODULE) [ARGUMENTS ...]",
     )
-    run.add_argument("script", metavar="SCRIPT", help="the script, then its arguments")
+    program = run.add_mutually_exclusive_group(required=True)
+    program.add_argument(
+        "script", nargs="?", metavar="SCRIPT", help="a script, then its arguments"
+    )
+    program.add_argument(
+        "-m", dest="module", metavar="MODULE", help="a module, then its arguments"
+    )
     convert = commands.add_parser(
         "convert",
         help="make a saved model hold built-in ops, or those of tf_patches",
