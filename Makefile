@@ -43,6 +43,7 @@ native-test: $(NATIVE)/address.passed $(NATIVE)/thread.passed
 lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 
 format: build

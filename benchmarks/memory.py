@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 from benchmarks.cases import CASES
+from benchmarks.measure import Call
 from benchmarks.peers import DIRECTIONS
 
 
@@ -21,7 +22,7 @@ def _status(field: str) -> int:
     raise RuntimeError(f"/proc/self/status has no {field}")
 
 
-def added_by(call: object) -> int:
+def added_by(call: Call) -> int:
     """The bytes that the process grows by at most while it makes the call."""
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status("VmRSS")

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 import tf_patches
 from benchmarks.cases import Case, make_images
+from benchmarks.measure import Call
 
-Call = Callable[[], object]
 Prepare = Callable[[Case, str], Call]
 Function = Callable[..., tf.Tensor]
 

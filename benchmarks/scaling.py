@@ -1,6 +1,6 @@
 """How our time grows with threads, image side, overlap and batch.
 
-`python -m benchmarks.scaling THREADS` prints the sweeps' seconds as JSON.
+`python -m benchmarks.scaling THREADS` prints the sweeps' milliseconds as JSON.
 """
 
 import json

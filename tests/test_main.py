@@ -254,15 +254,22 @@ WRONG = {
     ),
     "no inputs": (["{ours}", "out", "--inputs", "none.npz"], "none.npz"),
     "bad inputs": (["{ours}", "out", "--inputs", __file__], "is no .npz file"),
+    "empty inputs": (["{ours}", "out", "--inputs", "{empty}"], "is no .npz file"),
+    "broken inputs": (["{ours}", "out", "--inputs", "{broken}"], "is no .npz file"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_user_errors_are_a_sentence(wrong, ours, tmp_path, capsys, monkeypatch):
+def test_user_errors_are_a_sentence(
+    wrong, ours, tmp_path, tmp_path_factory, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").write_text("")
     arguments, message = WRONG[wrong]
-    arguments = [part.format(ours=ours, here=tmp_path) for part in arguments]
+    (outside := tmp_path_factory.mktemp("inputs")).joinpath("empty").write_bytes(b"")
+    (outside / "broken").write_bytes(b"PK\x03\x04 and no more")
+    places = {"empty": outside / "empty", "broken": outside / "broken"}
+    arguments = [part.format(ours=ours, here=tmp_path, **places) for part in arguments]
     assert main(["convert", "--to", "builtin", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""

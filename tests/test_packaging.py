@@ -17,7 +17,8 @@ import tf_patches
 pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_SOURCES = [".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output"]
+NOT_SOURCES = [".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info"]
+NOT_SOURCES += ["build", "dist", "demo_output"]
 VERSION = tf_patches.__version__
 
 
@@ -66,8 +67,11 @@ def test_sdist(sources, tmp_path):
         "tf_patches/**/*.py",
         "tf_patches/py.typed",
         "custom_ops/*/*",
-        "tests/*.py",
+        "tests/**/*.py",
         "tests/native/*",
+        "benchmarks/*",
+        "demo/*",
+        ".ci/run",
     )
     assert {"custom_ops/geometry/patch_grid.h", "README.md", "LICENSE"} <= needed
     assert needed <= names

@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
+from zipfile import BadZipFile
 
-_WRONG_USE = 2  # as argparse exits
+_FAILED = 2  # as argparse exits
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Patches of images for TensorFlow, exact and fast.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_convert(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="run an unchanged program with TensorFlow's own op accelerated",
@@ -48,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     program.add_argument(
         "-m", dest="module", metavar="MODULE", help="a module, then its arguments"
     )
+
+
+def _add_convert(commands: Any) -> None:
     convert = commands.add_parser(
         "convert",
         help="make a saved model hold built-in ops, or those of tf_patches",
@@ -77,7 +87,6 @@ def _parser() -> argparse.ArgumentParser:
         "SavedModel, after the model's inputs for a .keras file (default: random "
         "numbers)",
     )
-    return parser
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -92,7 +101,7 @@ def _convert(given: argparse.Namespace) -> int:
         done = convert(given.source, given.out, _read_inputs(given.inputs))
     except (ConversionError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return _WRONG_USE
+        return _FAILED
     counts = ", ".join(f"{count} {op}" for op, count in done.converted.items())
     print(f"Converted {counts}.")
     print(f"The same bits from {', '.join(done.checked)}.")
@@ -113,7 +122,7 @@ def _read_inputs(path: str | None) -> dict[str, Any] | None:
                 function, _, argument = name.rpartition("/")
                 place = inputs.setdefault(function, {}) if function else inputs
                 place[argument] = arrays[name]
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise ConversionError(f"{path} is no .npz file of arrays: {error}") from error
     return inputs
 

@@ -87,7 +87,7 @@ def accelerate(gradients: bool = True) -> None:
             register_extraction(_OP, tf.raw_ops.ExtractImagePatches)
             _hasten_integers()
             _original_gradient = original
-        registered["type"] = _gradient if gradients else original
+        registered["type"] = _choose(original) if gradients else original
 
 
 def _hasten_integers() -> None:
@@ -133,9 +133,14 @@ def is_wanted() -> bool:
     return value == "1"
 
 
-def _gradient(op: tf.Operation, gradient: Any) -> Any:
-    ours = _is_on_cpu(op, gradient)
-    return (gradient_of_extraction if ours else _original_gradient)(op, gradient)
+def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A gradient: ours, but for `original` where that would leave a device."""
+
+    def gradient_of(op: tf.Operation, gradient: Any) -> Any:
+        ours = _is_on_cpu(op, gradient)
+        return (gradient_of_extraction if ours else original)(op, gradient)
+
+    return gradient_of
 
 
 def _is_on_cpu(op: Any, gradient: Any) -> bool:

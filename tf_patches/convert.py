@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -28,20 +28,23 @@ class Conversion(NamedTuple):
 
 
 class _Direction(NamedTuple):
-    exchange: Any  # in a GraphDef
-    holds: Any  # whether a node is one to exchange
-    keras: str  # the function in conversion.keras_model
+    exchange: Callable[[Any], dict[str, int]]  # in a GraphDef
+    exchange_keras: Callable[[Any], tuple[Any, dict[str, int]]]  # in a Keras model
+    holds: Callable[[Any], bool]  # whether a node is one to exchange
     nothing: str  # what the model should hold
 
 
 _TO_BUILTIN = _Direction(
     graph.to_builtin,
+    lambda model: _conversion_of_keras().to_builtin(model),
     graph.holds_ours,
-    "to_builtin",
     f"{graph.EXTRACT} or {graph.FOLD}",
 )
 _FROM_BUILTIN = _Direction(
-    graph.from_builtin, graph.holds_built_in, "from_builtin", graph.BUILT_IN
+    graph.from_builtin,
+    lambda model: _conversion_of_keras().from_builtin(model),
+    graph.holds_built_in,
+    graph.BUILT_IN,
 )
 
 
@@ -80,7 +83,11 @@ def to_builtin(
         by built-in ops, if it cannot be run on inputs made up (pass `inputs`), or
         if it gives other results after. `out_dir` is then not written.
       FileNotFoundError: If there is no model.
-      FileExistsError: If there is something at `out_dir`.
+      FileExistsError: If `out_dir` is a file or a folder that is not empty.
+
+    Warns:
+      UserWarning: If a function gives other results every time it is run, and
+        can thus not be compared.
 
     Examples:
       >>> import tempfile
@@ -195,12 +202,12 @@ def _convert_saved_model(
 def _convert_keras(
     model: Any, out: Path, inputs: Any, direction: _Direction
 ) -> Conversion:
-    conversion = _conversion_of_keras()
-    new, converted = getattr(conversion, direction.keras)(model)
+    new, converted = direction.exchange_keras(model)
     if not converted:
         raise _nothing(direction)
     with _appearing(out) as made:
         new.save(made)
+        conversion = _conversion_of_keras()
         conversion.check_same(model, conversion.load(made), inputs)
     return Conversion(converted, [model.name])
 

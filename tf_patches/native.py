@@ -25,11 +25,9 @@ def build_info() -> dict[str, Any]:
       (its name on the package index), `compiler`, `flags` (a list), `xla`
       ("built", or why functions that use the ops cannot be compiled by XLA).
 
-    Raises:
-      ImportError: If the libraries were never built.
-
-    >>> sorted(tf_patches.build_info())
-    ['compiler', 'distribution', 'flags', 'tensorflow', 'xla']
+    Examples:
+      >>> sorted(tf_patches.build_info())
+      ['compiler', 'distribution', 'flags', 'tensorflow', 'xla']
     """
     return {**_read_build_info(), "xla": _xla}
 

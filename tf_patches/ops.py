@@ -29,15 +29,16 @@ def extract_patches(
     Patch `[i, j]` of an image holds the pixels `[i * stride_rows + p * rate_rows,
     j * stride_cols + q * rate_cols]` for every tap `p < size_rows`,
     `q < size_cols`, counted from the image's corner with padding VALID, and from
-    `(pad_rows // 2, pad_cols // 2)` before it with SAME. Its values lie
+    `(pad_rows // 2, pad_cols // 2)` pixels before it with SAME. Its values lie
     flattened in the last axis, rows first, then cols, then depth: reshape the
     result to `[batch, out_rows, out_cols, size_rows, size_cols, depth]` to see
     them. Every bit is copied as it is, NaN payloads included.
 
     Along each axis a patch spans `span = (size - 1) * rate + 1` pixels. With
     VALID only patches inside the image count, `(image - span) // stride + 1` of
-    them; with SAME there are `ceil(image / stride)`, and pixels outside the
-    image are zero. These are the formulas of `tf.nn.convolution`.
+    them; with SAME there are `out = ceil(image / stride)`, which need
+    `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image,
+    all zero. These are the formulas of `tf.nn.convolution`.
 
     Args:
       images: A tensor `[batch, rows, cols, depth]` of any of the dtypes bool,
@@ -119,6 +120,8 @@ def extract_image_patches(
 
     Raises:
       ValueError: If both `ksizes` and `sizes` are given.
+      OpError, TypeError, ValueError: As `extract_patches`; `strides`, `rates` and
+        `padding` must be given, though TensorFlow 1's signature has defaults.
 
     Examples:
       >>> image = tf.zeros([1, 10, 10, 3])
@@ -157,9 +160,9 @@ def fold_patches(
       patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
         depth]`, as `extract_patches` returns, of a floating, complex or integer
         dtype (integer sums wrap around); or a `KerasTensor`.
-      image_shape: `[batch, rows, cols, depth]` of the images: a list, a
-        `tf.TensorShape` or an int32 or int64 tensor. In a list the batch may be
-        None, for that of `patches`.
+      image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
+        `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
+        may be None, for that of `patches`.
       sizes: As given to `extract_patches`.
       strides: As given to `extract_patches`.
       rates: As given to `extract_patches`.
@@ -167,13 +170,15 @@ def fold_patches(
       name: A name for the operation.
 
     Returns:
-      A tensor `image_shape` of the dtype of `patches`. It has a gradient, of
+      A tensor of shape `image_shape` and the dtype of `patches`. It has a gradient, of
       any order, with respect to `patches`.
 
     Raises:
       tf.errors.InvalidArgumentError: If `image_shape` is not four integers of at
         least 0, or if `patches` does not have the shape of its patches.
-      Exception: As `extract_patches` for every other argument.
+      ValueError: If `image_shape` leaves more open than the batch.
+      OpError, TypeError, ValueError: As `extract_patches`, for every other
+        argument.
 
     Examples:
       >>> grid = dict(sizes=[1, 2, 2, 1], strides=[1, 1, 1, 1],
@@ -217,7 +222,8 @@ def _integer(value: Any, name: str) -> Any:
     if tf.is_tensor(value):
         value = _constant(value, name)
     # TensorFlow reports these as a SystemError, without saying where they are.
-    if isinstance(value, Real) and _LARGEST < abs(value) < math.inf:
+    magnitude: Any = abs(value) if isinstance(value, Real) else 0
+    if _LARGEST < magnitude < math.inf:
         raise tf.errors.InvalidArgumentError(
             None, None, f"{name} must hold integers of 64 bits, but got {value!r}."
         )
@@ -235,9 +241,13 @@ def _constant(tensor: tf.Tensor, name: str) -> int:
 
 
 def _dimensions(image_shape: Any) -> Any:
-    if isinstance(image_shape, tf.TensorShape):
-        return image_shape.as_list()
-    return image_shape
+    if not isinstance(image_shape, tf.TensorShape):
+        return image_shape
+    if image_shape.rank is None:
+        raise ValueError(
+            f"image_shape may leave open the batch alone, but got {image_shape!r}."
+        )
+    return image_shape.as_list()
 
 
 def _shape(image_shape: Any, patches: Any) -> Any:

@@ -91,8 +91,9 @@ def _convert(graph: Message, replace: Callable[[Message], str | None]) -> None:
     for node in graph.node:
         replace(node)
     for function in graph.library.function:
-        outputs = {node.name: replace(node) for node in function.node_def}
-        outputs = {name: output for name, output in outputs.items() if output}
+        outputs = {
+            node.name: output for node in function.node_def if (output := replace(node))
+        }
         for node in function.node_def:
             for i, value in enumerate(node.input):
                 node.input[i] = _renamed(value, outputs)
@@ -171,10 +172,10 @@ def _check_is_specific(node: Message) -> None:
 
 def _traced(node: Message) -> Message:
     """The FunctionDef that does with built-in ops what a node of ours does."""
-    expression = {
-        EXTRACT: builtin_ops.extract_patches_of_bool,
-        FOLD: builtin_ops.fold_patches,
-    }[node.op]
+    folds = node.op == FOLD
+    expression: Callable[..., tf.Tensor] = (
+        builtin_ops.fold_patches if folds else builtin_ops.extract_patches_of_bool
+    )
     signature = [
         tf.TensorSpec(shape, dtype)
         for shape, dtype in zip(([None] * 4, [4]), _dtypes(node), strict=False)

@@ -41,7 +41,7 @@ def extract(images: Any, grid: Grid) -> Any:
     return ops.reshape(patches, (-1, *shape))
 
 
-def fold(patches: Any, image_shape: Sequence[int | None], grid: Grid) -> Any:
+def fold(patches: Any, image_shape: Sequence[Any], grid: Grid) -> Any:
     """As `tf_patches.fold_patches`, to the bit."""
     batch, *space, depth = image_shape
     rows, cols = _axes(space, depth, grid)
@@ -62,15 +62,8 @@ def fold(patches: Any, image_shape: Sequence[int | None], grid: Grid) -> Any:
 
 def unfold(images: Any, operation: Any) -> Any:
     """As `keras.ops.unfold`, an operation of which is given, by our op."""
-    sizes, strides, rates, pads = (
-        (value, value) if isinstance(value, int) else tuple(value)
-        for value in (
-            operation.kernel_size,
-            operation.stride,
-            operation.dilation,
-            operation.padding,
-        )
-    )
+    sizes, strides = _pair(operation.kernel_size), _pair(operation.stride)
+    rates, pads = _pair(operation.dilation), _pair(operation.padding)
     padded = ops.pad(images, [(0, 0), (0, 0), *((pad, pad) for pad in pads)])
     grid = Grid((1, *sizes, 1), (1, *strides, 1), (1, *rates, 1), "VALID")
     patches = extract_patches(ops.transpose(padded, (0, 2, 3, 1)), *grid)
@@ -90,28 +83,26 @@ def our_extract(operation: Any, shape: Sequence[int | None]) -> Any:
         return None
     if operation.data_format != "channels_last":
         return None
-    strides, rates = (
-        (value, value) if isinstance(value, int) else tuple(value)
-        for value in (operation.strides, operation.dilation_rate)
-    )
     return ExtractPatches(
         [1, *operation.size, 1],
-        [1, *strides, 1],
-        [1, *rates, 1],
+        [1, *_pair(operation.strides), 1],
+        [1, *_pair(operation.dilation_rate), 1],
         operation.padding.upper(),
         name=operation.name,
     )
 
 
-def _axes(
-    space: Sequence[int | None], depth: int | None, grid: Grid
-) -> tuple[_Axis, _Axis]:
+def _pair(value: int | Sequence[int]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _axes(space: Sequence[Any], depth: int | None, grid: Grid) -> tuple[_Axis, _Axis]:
     if None in (*space, depth):
         raise _unknown("tf_patches", (None, *space, depth))
-    lists = (grid.sizes[1:3], grid.strides[1:3], grid.rates[1:3])
     padding = grid.padding if isinstance(grid.padding, str) else grid.padding.decode()
     rows, cols = (
-        _axis(image, *axis, padding) for image, *axis in zip(space, *lists, strict=True)
+        _axis(image, grid.sizes[i], grid.strides[i], grid.rates[i], padding)
+        for i, image in enumerate(space, start=1)
     )
     return rows, cols
 

@@ -1,7 +1,7 @@
 """Converts Keras models: clones them with operations and Lambda layers exchanged."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -171,19 +171,22 @@ def _expressed(operation: Any, arguments: dict[str, Any]) -> Any:
     """A model, to be a layer, of Keras' own operations."""
     tensor = _the_input(operation)
     sizes = arguments.get("sizes")
-    lists = (
-        arguments["ksizes"] if sizes is None else sizes,
-        arguments["strides"],
-        arguments["rates"],
+    grid = keras_expressions.Grid(
+        _integers(arguments["ksizes"] if sizes is None else sizes),
+        _integers(arguments["strides"]),
+        _integers(arguments["rates"]),
+        arguments["padding"],
     )
-    integers = ([int(value) for value in values] for values in lists)
-    grid = keras_expressions.Grid(*integers, arguments["padding"])
     if "image_shape" in arguments:
         image_shape = tf.TensorShape(arguments["image_shape"]).as_list()
         output = keras_expressions.fold(tensor, image_shape, grid)
     else:
         output = keras_expressions.extract(tensor, grid)
     return keras.Model(tensor, output, name=operation.name)
+
+
+def _integers(values: Iterable[Any]) -> list[int]:
+    return [int(value) for value in values]
 
 
 def _the_input(operation: Any) -> Any:
