@@ -28,7 +28,8 @@ def accelerate(gradients: bool = True) -> None:
     SavedModel that holds the op give the same patches, to the bit, as fast as
     `tf_patches.extract_patches`. Their gradient becomes that of
     `tf_patches.extract_patches`: the same to the bit where TensorFlow's own is
-    right, right above 2^24 pixels and for unknown rank too. Jacobians and
+    right (but for the bits of a NaN where NaNs meet), right above 2^24 pixels and
+    for unknown rank too. Jacobians and
     `tf.vectorized_map` run the op once, not once for each element.
 
     Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does

@@ -153,8 +153,8 @@ def fold_patches(
     put back as they were. Where they overlap, divide by the fold of ones to
     average them. The sum is taken in the order in which the patches are
     stored, rounded to the dtype at every addition, so that it is the same on
-    every run and equals TensorFlow's own gradient to the bit (but for the
-    payload of a NaN).
+    every run and equals TensorFlow's own gradient to the bit (but for the bits
+    of a NaN where NaNs meet).
 
     Args:
       patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *

@@ -3,6 +3,7 @@
 import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,21 +171,15 @@ def _inputs(name: str, function: Any, given: Mapping[str, Any] | None) -> _Tenso
     _, specs = _signature(function)
     if given is not None:
         return _given_inputs(name, specs, given[name])
-    failure = ""
-    for tensors in made_inputs.candidates(specs):
-        try:
-            _call(function, tensors)
-        except _FAILURES as error:
-            failure = failure or str(error)
-        else:
-            return tensors
-    failure = failure or "they are not all numbers"
-    described = ", ".join(f"{spec.name}: {spec}" for spec in specs)
-    raise ConversionError(
-        f"{name} cannot be run on inputs made up, to check that the converted model "
-        f"does the same: {failure.rstrip('.')}. Pass inputs={{{name!r}: ...}}, for "
-        f"{described}."
-    )
+    try:
+        return made_inputs.that_run(specs, partial(_call, function), _FAILURES)
+    except made_inputs.NoInputsError as error:
+        described = ", ".join(f"{spec.name}: {spec}" for spec in specs)
+        raise ConversionError(
+            f"{name} cannot be run on inputs made up, to check that the converted "
+            f"model does the same: {error}. Pass inputs={{{name!r}: ...}}, for "
+            f"{described}."
+        ) from error
 
 
 def _given_inputs(name: str, specs: Sequence[Any], values: Any) -> _Tensors:

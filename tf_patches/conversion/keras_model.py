@@ -139,19 +139,18 @@ def _traced(model: Any) -> Any:
 
 def _made_inputs(model: Any) -> Any:
     specs = _specs(model)
-    failure = "they are not all numbers"
-    for tensors in made_inputs.candidates(tf.nest.flatten(specs)):
-        inputs = tf.nest.pack_sequence_as(specs, tensors)
-        try:
-            model(inputs, training=False)
-        except Exception as error:  # of any class, as this is the user's code
-            failure = str(error)
-        else:
-            return inputs
-    raise ConversionError(
-        f"The model cannot be run on inputs made up: {failure.rstrip('.')}. Pass "
-        "inputs=..., what it is called with."
-    )
+
+    def run(tensors: list[tf.Tensor]) -> None:
+        model(tf.nest.pack_sequence_as(specs, tensors), training=False)
+
+    try:  # the model may raise any class, as it is the user's code
+        tensors = made_inputs.that_run(tf.nest.flatten(specs), run, Exception)
+    except made_inputs.NoInputsError as error:
+        raise ConversionError(
+            f"The model cannot be run on inputs made up: {error}. Pass inputs=..., "
+            "what it is called with."
+        ) from error
+    return tf.nest.pack_sequence_as(specs, tensors)
 
 
 def _without_ours(operation: Any) -> tuple[str, Any] | None:

@@ -1,6 +1,6 @@
 """Inputs made up for functions whose signature is all that is known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -13,12 +13,38 @@ _RANK = 4  # where that is unknown
 _SEED = 7
 
 
-def candidates(specs: list[Any]) -> Iterator[list[tf.Tensor]]:
-    """Inputs for `specs`, from the likely to the less so.
+class NoInputsError(Exception):
+    """Nothing that is made up can be run; says why."""
+
+
+def that_run(
+    specs: list[Any],
+    run: Callable[[list[tf.Tensor]], object],
+    failures: type[Exception] | tuple[type[Exception], ...],
+) -> list[tf.Tensor]:
+    """The first inputs for `specs` that `run` takes.
 
     Args:
-      specs: `tf.TensorSpec`s; of numbers or bool, or nothing comes.
+      specs: `tf.TensorSpec`s of numbers or bool.
+      run: What is called with inputs.
+      failures: What it raises on those that it does not take.
+
+    Raises:
+      NoInputsError: If there are none.
     """
+    failure = ""
+    for tensors in _candidates(specs):
+        try:
+            run(tensors)
+        except failures as error:
+            failure = failure or str(error)
+        else:
+            return tensors
+    raise NoInputsError(failure.rstrip(".") or "they are not all numbers")
+
+
+def _candidates(specs: list[Any]) -> Iterator[list[tf.Tensor]]:
+    """From the likely to the less so; none where a spec is not of numbers or bool."""
     if not all(_can_be_made(spec) for spec in specs):
         return
     seen = set()
