@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <type_traits>
 
 #include "kernels/instructions.h"
+#include "kernels/layout.h"
 #include "kernels/piece_copy.h"
 #include "kernels/shuffle_plan.h"
 #include "kernels/stream_writer.h"
@@ -17,6 +19,10 @@ struct Loop {
   int64_t count;
   int64_t step;  // bytes between turns, in the image
 };
+
+Loop Spaced(int64_t count, int64_t apart, int64_t unit) {
+  return {count, StepBetween(count, apart, unit)};
+}
 
 // A row of patches whose columns all lie in the image, as pieces of `length`
 // bytes: scattered over the image by nested loops, side by side in the patches
@@ -192,8 +198,14 @@ void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
   WithCopyOf(pieces.length, [&](const auto& wide) {
     const int64_t safe = std::max(
         done, CountSafe(pieces, wide.width(), src, src_end, dst, dst_end));
-    WithWidestVectors(
-        [&] { CopyFewPieces(pieces, wide, {done, safe}, src, dst); });
+    const auto copy = [&] {
+      CopyFewPieces(pieces, wide, {done, safe}, src, dst);
+    };
+    if constexpr (std::decay_t<decltype(wide)>::kGainsByVectors) {
+      WithWidestVectors(copy);
+    } else {
+      copy();
+    }
     CopyPatches<0>(pieces, ExactCopy{pieces.length},
                    {safe, pieces.patches.count}, src, dst);
   });
@@ -271,9 +283,9 @@ class Extractor {
       dst += done * grid_.rows.patch * patch_row_;
       if (cols.empty()) return dst;
     }
-    Pieces pieces = {{cols.size(), grid_.cols.stride * pixel_},
-                     {strip.rows, grid_.rows.rate * image_row_},
-                     {grid_.cols.patch, grid_.cols.rate * pixel_},
+    Pieces pieces = {Spaced(cols.size(), grid_.cols.stride, pixel_),
+                     Spaced(strip.rows, grid_.rows.rate, image_row_),
+                     Spaced(grid_.cols.patch, grid_.cols.rate, pixel_),
                      pixel_,
                      strip.above,
                      strip.below};
@@ -305,17 +317,18 @@ class Extractor {
 
   // Patches that cross the left or the right edge of the image.
   char* CopyBorder(const Strip& strip, Range cols, char* dst) const {
+    const Loop rows = Spaced(strip.rows, grid_.rows.rate, image_row_);
     for (int64_t col = cols.begin; col < cols.end; ++col) {
       const Range taps = grid_.cols.TapsInside(col);
       const int64_t first =
           grid_.cols.Start(col) + taps.begin * grid_.cols.rate;
       const char* row = strip.src + first * pixel_;
       dst = Zero(dst, strip.above);
-      for (int64_t i = 0; i < strip.rows; ++i) {
+      for (int64_t i = 0; i < rows.count; ++i) {
         dst = Zero(dst, taps.begin * pixel_);
         dst = CopyPixels(row, taps.size(), dst);
         dst = Zero(dst, (grid_.cols.patch - taps.end) * pixel_);
-        row += grid_.rows.rate * image_row_;
+        row += rows.step;
       }
       dst = Zero(dst, strip.below);
     }
@@ -328,7 +341,7 @@ class Extractor {
       return dst + count * pixel_;
     }
     return CopyLine<0>(ExactCopy{pixel_}, pixel_,
-                       {count, grid_.cols.rate * pixel_}, src, dst);
+                       Spaced(count, grid_.cols.rate, pixel_), src, dst);
   }
 
   const PatchGrid& grid_;

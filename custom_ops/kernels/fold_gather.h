@@ -19,6 +19,9 @@ namespace tf_patches {
 // which several of its rows read are still in the cache.
 inline constexpr int64_t kTileBytes = 256 << 10;
 
+// A tile takes a band of memory for a column or a few.
+inline constexpr int64_t kMostTileCols = 8192;
+
 // Larger patches are long enough for the processor to foresee what comes.
 inline constexpr int64_t kFetchedBytes = 2048;
 
@@ -126,10 +129,11 @@ class Gatherer {
   // Rows of patches shorter than a cache line are read again by every image row
   // that their patches cover.
   int64_t CachedCols() const {
-    if (Bytes(layout_.patch_row) >= 64) return grid_.cols.image;
+    if (Bytes(layout_.patch_row) >= 64) return kMostTileCols;
     const int64_t lines = grid_.rows.EffectiveSize() / grid_.rows.stride + 1;
-    const int64_t patches = kTileBytes / (lines * Bytes(layout_.patch));
-    return std::max<int64_t>(64, patches) * grid_.cols.stride;
+    const int64_t patches = kTileBytes / lines / Bytes(layout_.patch);
+    return std::min(std::max<int64_t>(64, patches) * grid_.cols.stride,
+                    kMostTileCols);
   }
 
   void FoldTile(Range rows, Range cols, const std::vector<Band>& bands) const {

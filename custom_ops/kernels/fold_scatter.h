@@ -92,10 +92,12 @@ class Scatterer {
                         down.begin * grid_.rows.rate;
     T* dst = images_ + row * layout_.image_row +
              (grid_.cols.Start(j) + across.begin) * layout_.pixel;
+    const int64_t step =
+        StepBetween(down.size(), grid_.rows.rate, layout_.image_row);
     for (int64_t tap = down.begin; tap < down.end; ++tap) {
       AddRun(src, across.size() * layout_.pixel, dst);
       src += layout_.patch_row;
-      dst += grid_.rows.rate * layout_.image_row;
+      dst += step;
     }
   }
 

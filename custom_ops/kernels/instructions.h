@@ -5,19 +5,25 @@
 
 namespace tf_patches {
 
-// Each set has those before it too.
+// Each set has those before it too; AVX2 comes with F16C.
 enum class Instructions { kBase, kSsse3, kAvx2, kAvx512 };
 
 inline Instructions InstructionsOfProcessor() {
 #ifdef __x86_64__
   __builtin_cpu_init();
-  // The first processors with AVX-512 slow down where it is used; those after
-  // them have this part of it.
-  if (__builtin_cpu_supports("avx512vbmi2")) return Instructions::kAvx512;
-  if (__builtin_cpu_supports("avx2")) return Instructions::kAvx2;
-  if (__builtin_cpu_supports("ssse3")) return Instructions::kSsse3;
-#endif
+  if (!__builtin_cpu_supports("ssse3")) return Instructions::kBase;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("f16c")) {
+    return Instructions::kSsse3;
+  }
+  // Processors that slow down where AVX-512 is used do not have VBMI2.
+  const bool is_quick = __builtin_cpu_supports("avx512vbmi2") &&
+                        __builtin_cpu_supports("avx512f") &&
+                        __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl");
+  return is_quick ? Instructions::kAvx512 : Instructions::kAvx2;
+#else
   return Instructions::kBase;
+#endif
 }
 
 // A variable, so that tests can do with less.
@@ -41,8 +47,9 @@ template <typename Run>
 #endif
 
 // Calls `run`, of which there is one for each width of vectors: compiled with
-// all that it calls, as far as that can be inlined. Folding patches from memory
-// takes a third less with 64 bytes at a time, and extracting them a tenth.
+// what it calls, as far as that is inlined (by g++ all of it, by clang only
+// what `run` itself calls). With 64 bytes at a time, folding patches from
+// memory takes up to a third less, and extracting them a tenth.
 template <typename Run>
 void WithWidestVectors(const Run& run) {
 #ifdef __x86_64__

@@ -8,6 +8,12 @@
 
 namespace tf_patches {
 
+// From one of `count` things to the next, which lie `apart` units. A single one
+// has no next, as far from it as may be.
+inline int64_t StepBetween(int64_t count, int64_t apart, int64_t unit) {
+  return (count > 1 ? apart : 1) * unit;
+}
+
 // Lengths in numbers, of which a pixel has `pixel`.
 struct Layout {
   Layout(const PatchGrid& grid, int64_t pixel)

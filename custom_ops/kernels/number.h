@@ -73,12 +73,6 @@ struct Half {
   }
 };
 
-template <typename Part>
-struct Complex {
-  Part real = 0;
-  Part imaginary = 0;
-};
-
 template <typename T>
 T Add(T a, T b) {
   return static_cast<T>(a + b);
@@ -89,11 +83,6 @@ inline Half Add(Half a, Half b) {
 inline BFloat16 Add(BFloat16 a, BFloat16 b) {
   return BFloat16(static_cast<float>(a) + static_cast<float>(b));
 }
-template <typename Part>
-Complex<Part> Add(Complex<Part> a, Complex<Part> b) {
-  return {a.real + b.real, a.imaginary + b.imaginary};
-}
-
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_KERNELS_NUMBER_H_

@@ -22,6 +22,7 @@ struct ExactCopy {
 // ends of both buffers.
 template <int64_t kWidth>
 struct WideCopy {
+  static constexpr bool kGainsByVectors = kWidth > 16;
   static constexpr int64_t width() { return kWidth; }
   void operator()(char* dst, const char* src) const {
     std::memcpy(dst, src, kWidth);
@@ -32,6 +33,7 @@ struct WideCopy {
 // kilobytes is a `rep movsb`, which takes half as long again where both ends
 // are in the caches.
 struct LongCopy {
+  static constexpr bool kGainsByVectors = true;
   int64_t length;
   int64_t width() const { return length; }
   void operator()(char* dst, const char* src) const {

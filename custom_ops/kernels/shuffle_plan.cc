@@ -100,9 +100,9 @@ ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes,
 
 #ifdef __x86_64__
 template <int kLoads>
-__attribute__((target("ssse3"))) void ShufflePlan::CopyTurns(int64_t turns,
-                                                             const char* src,
-                                                             char* dst) const {
+[[gnu::target("ssse3")]] void ShufflePlan::CopyTurns(int64_t turns,
+                                                     const char* src,
+                                                     char* dst) const {
   const Load* const end = plan_.data() + plan_.size();
   for (; turns > 0; --turns, src += turn_step_) {
     for (const Load* load = plan_.data(); load != end; dst += kLanes) {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 #include "geometry/patch_grid.h"
 #include "kernels/instructions.h"
@@ -51,9 +51,12 @@ void SumBlock(const T* src, Steps outer, Steps inner, T* dst,
   }
 }
 
-inline void Prefetch(const void* src, int64_t bytes) {
-  for (int64_t at = 0; at < bytes; at += 64) {
-    __builtin_prefetch(static_cast<const char*>(src) + at);
+// What lies `ahead` of `src`, which may be beyond the end of the patches.
+template <typename T>
+void Prefetch(const T* src, int64_t ahead, int64_t length) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(src) + ahead * sizeof(T);
+  for (uintptr_t at = 0; at < length * sizeof(T); at += 64) {
+    __builtin_prefetch(reinterpret_cast<const void*>(first + at));
   }
 }
 
@@ -65,8 +68,7 @@ void SumBlocks(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs,
   int64_t n = which.begin;
   for (; n + kAcross <= which.end; n += kAcross) {
     if (runs.ahead != 0) {
-      Prefetch(src + n * runs.src_step + runs.ahead,
-               kAcross * runs.src_step * static_cast<int64_t>(sizeof(T)));
+      Prefetch(src, n * runs.src_step + runs.ahead, kAcross * runs.src_step);
     }
     for (int64_t at = 0; at < runs.length; at += kStored) {
       const int64_t start = std::min(at, runs.length - kStored);
@@ -98,9 +100,16 @@ template <typename T>
 void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
   const Range all = {0, runs.repeats};
   if (outer.count == 1 && inner.count == 1) return SumSingles(src, dst, runs);
+  if constexpr (std::is_arithmetic_v<T>) {
+    // Of fewer integers than fill a vector, wide ones make slow code.
+    constexpr int kFull = std::max<int>(16, 64 / sizeof(T));
+    if (runs.length >= kFull) {
+      return WithWidestVectors(
+          [&] { SumBlocks<T, 1, kFull>(src, outer, inner, dst, runs, all); });
+    }
+  }
   if (runs.length >= 16) {
-    return WithWidestVectors(
-        [&] { SumBlocks<T, 1, 16>(src, outer, inner, dst, runs, all); });
+    return SumBlocks<T, 1, 16>(src, outer, inner, dst, runs, all);
   }
   if (runs.length >= 4) {
     return SumBlocks<T, 4, 4>(src, outer, inner, dst, runs, all);

@@ -16,8 +16,8 @@ namespace {
 
 #ifdef __x86_64__
 // The rest of the library runs on every x86-64; these functions are called only
-// where the processor has AVX2 (and with it, on all that have it, F16C).
-#define TF_PATCHES_AVX2 __attribute__((target("avx2,f16c")))
+// where the processor has AVX2 and F16C.
+#define TF_PATCHES_AVX2 [[gnu::target("avx2,f16c")]]
 
 // Half and BFloat16 in lanes of float: `Round` leaves in a float only what the
 // 16 bits can hold.

@@ -2,6 +2,8 @@
 // with the sums of kernels/number.h (which number_test.cc checks).
 #include "kernels/fold.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,6 +21,19 @@
 #include "native/walk.h"
 
 namespace tf_patches {
+
+// What the kernels add as two numbers.
+template <typename Part>
+struct Complex {
+  Part real = 0;
+  Part imaginary = 0;
+};
+
+template <typename Part>
+Complex<Part> Add(Complex<Part> a, Complex<Part> b) {
+  return {a.real + b.real, a.imaginary + b.imaginary};
+}
+
 namespace {
 
 template <typename T>
@@ -212,6 +227,35 @@ void TestLargeFold(Check& check) {
   real.check(check, random, {{2, 403, 1501, 7}, gapped}, real, CheckShares);
   real.check(check, random, {{1, 301, 6, 5003}, gapped}, real, CheckShares);
   half.check(check, random, {{1, 1607, 1501, 7}, dense}, half, CheckShares);
+}
+
+// Images wider than a tile.
+void TestFoldOfWideRows(Check& check) {
+  const PatchSpec solid = {{2, 1, 1}, {17, 3, 1}, Padding::kSame};
+  const PatchSpec dilated = {{1, 1, 1}, {65, 1, 3}, Padding::kSame};
+  const Type real = {"float", Number::kFloat, CheckFold<float>};
+  const Type int8 = {"int8", Number::kInt8, CheckFold<uint8_t>};
+  Random random(1);
+  real.check(check, random, {{1, 3, 17001, 4}, solid}, real, CheckShares);
+  int8.check(check, random, {{1, 2, 9001, 1}, dilated}, int8, CheckShares);
+}
+
+// One pixel under a patch of 8 GiB, of which only that one's value is read.
+void TestFoldOfHugePatch(Check& check) {
+  constexpr int64_t kTaps = int64_t{1} << 30;
+  const PatchSpec spec = {{kTaps, 1, 2}, {1, 1, 1}, Padding::kSame};
+  const Request request = {{1, 1, 1, 1}, spec};
+  PatchGrid grid;
+  check.That(!MakePatchGrid(request.images, spec, &grid), request);
+  const size_t bytes = kTaps * sizeof(double);
+  void* const zeros = mmap(nullptr, bytes, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  check.That(zeros != MAP_FAILED, request);
+  if (zeros == MAP_FAILED) return;
+  double image = 1;
+  FoldPatchesOf(Number::kDouble)(grid, zeros, {0, 1}, &image);
+  check.That(image == 0, request);
+  munmap(zeros, bytes);
 }
 
 // Half has no use for the subnormal numbers of float.

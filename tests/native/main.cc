@@ -58,6 +58,8 @@ constexpr Test kKernelTests[] = {
     {"fold: sweep", TestFold},
     {"fold: overlapping rows", TestFoldOfOverlappingRows},
     {"fold: large", TestLargeFold},
+    {"fold: wide rows", TestFoldOfWideRows},
+    {"fold: huge patch", TestFoldOfHugePatch},
     {"fold: subnormals flushed", TestFoldOfHalfFlushed},
     {"fold: threads", TestFoldInThreads},
 };

@@ -29,6 +29,8 @@ void TestLargeFold(Check& check);
 void TestExtractInThreads(Check& check);
 
 void TestFold(Check& check);
+void TestFoldOfWideRows(Check& check);
+void TestFoldOfHugePatch(Check& check);
 void TestFoldOfHalfFlushed(Check& check);
 void TestFoldInThreads(Check& check);
 
