@@ -29,11 +29,15 @@ HIDE = """
                 raise ModuleNotFoundError(name)
     sys.meta_path.insert(0, Hidden)
     """
-# TensorFlow's own kernel takes no bool.
+# TensorFlow's own kernel says less.
 CHECK_KERNEL = """
     import tensorflow as tf
-    ones = [1, 1, 1, 1]
-    tf.image.extract_patches(tf.constant([[[[True]]]]), ones, ones, ones, "SAME")
+    ones, sizes = [1, 1, 1, 1], [1, 3, 3, 1]
+    try:
+        tf.image.extract_patches(tf.zeros(ones), sizes, ones, ones, "VALID")
+    except tf.errors.InvalidArgumentError as error:
+        message = str(error)
+    assert "patches of 3 rows" in message
     assert tf_patches.is_accelerated()
     """
 BEFORE_AND_AFTER = {

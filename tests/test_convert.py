@@ -478,9 +478,46 @@ def noisy(images):
 
 
 def test_random_results_are_not_compared(tmp_path):
-    path = save(tmp_path / "ours", {"f": (noisy, tf.TensorSpec(SHAPE))})
+    spec = tf.TensorSpec(SHAPE)
+    functions = {"f": (noisy, spec), "g": (partial(apart, *OURS), spec)}
+    path = save(tmp_path / "ours", functions)
     with pytest.warns(UserWarning, match="never twice the same: f"):
+        assert tf_patches.to_builtin(path, tmp_path / "out").checked == ["g"]
+
+
+def of_ragged(rows):
+    return tf_patches.extract_patches(rows.to_tensor(shape=[None, 8, 8, 3]), **GRID)
+
+
+def test_ragged_inputs(tmp_path):
+    spec = tf.RaggedTensorSpec([None, None, 8, 3], tf.float32, ragged_rank=1)
+    path = save(tmp_path / "ours", {"f": (of_ragged, spec)})
+    with pytest.raises(ConversionError, match=r"inputs=\{'f': .*RaggedTensorSpec"):
         tf_patches.to_builtin(path, tmp_path / "out")
+    rows = tf.RaggedTensor.from_row_lengths(tf.ones([9, 8, 3]), [2, 7])
+    done = tf_patches.to_builtin(path, tmp_path / "out", {"f": [rows]})
+    assert done.checked == ["f"]
+
+
+def test_functions_in_lists_and_dictionaries(tmp_path):
+    module = tf.Module()
+    spec = [tf.TensorSpec(SHAPE)]
+    takes = [tf.function(partial(apart, *OURS), spec, autograph=False)]
+    module.listed, module.named = takes, {"a": takes[0]}
+    tf.saved_model.save(module, str(tmp_path / "ours"), signatures={})
+    done = tf_patches.to_builtin(tmp_path / "ours", tmp_path / "out")
+    assert set(done.checked) == {"listed.0", "named.a"}
+
+
+def test_counts_of_bool(tmp_path):
+    """Its extraction is a function in which there are built-in ops."""
+    path = save(
+        tmp_path / "ours", {"f": (partial(apart, *OURS), tf.TensorSpec(SHAPE, tf.bool))}
+    )
+    once = {"TFPatches>ExtractPatches": 1}
+    assert tf_patches.to_builtin(path, tmp_path / "there").converted == once
+    back = tf_patches.from_builtin(tmp_path / "there", tmp_path / "back")
+    assert back.converted == once
 
 
 def decoded(encoded):
@@ -558,6 +595,8 @@ def test_nothing_to_convert_from(ours, tmp_path):
         ({"apart": []}, "takes 1 inputs, 'images', but inputs has 0"),
         ({"apart": {"image": IMAGES}}, "takes 'images', but inputs has 'image'"),
         ({"apart": ["text"]}, "apart cannot take the inputs"),
+        ({"apart": 3}, "inputs for apart must be a list or a dictionary, but are 3"),
+        ({"apart": [IMAGES[0]]}, "The model fails on the inputs: "),
     ],
 )
 def test_bad_inputs(inputs, message, ours, tmp_path):
@@ -571,9 +610,38 @@ def test_refuses_to_overwrite(ours, tmp_path):
         with pytest.raises(FileExistsError, match="there already"):
             tf_patches.to_builtin(ours, out)
     assert (tmp_path / "file").read_text() == "mine"
-    (tmp_path / "empty").mkdir()
-    tf_patches.to_builtin(ours, tmp_path / "empty")
-    assert (tmp_path / "empty" / "saved_model.pb").exists()
+
+
+def test_empty_folders_are_filled(ours, tmp_path, monkeypatch):
+    for name in "plain", "current", "linked":
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("linked")
+    monkeypatch.chdir(tmp_path / "current")
+    for out in tmp_path / "plain", ".", tmp_path / "link":
+        tf_patches.to_builtin(ours, out)
+    for name in "plain", "current", "linked":
+        assert (tmp_path / name / "saved_model.pb").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_refuses_to_write_into_the_model(ours):
+    before = contents(ours)
+    with pytest.raises(ConversionError, match="which is only read"):
+        tf_patches.to_builtin(ours, ours / "out")
+    assert contents(ours) == before
+
+
+def test_a_model_that_may_only_be_read(ours, tmp_path):
+    """Its copy may be written to: the converted model is, after that."""
+    path = shutil.copytree(ours, tmp_path / "ours")
+    folders = [path, path / "variables"]
+    for folder in folders:
+        folder.chmod(0o555)
+    tf_patches.to_builtin(path, tmp_path / "out")
+    for folder in tmp_path / "out", tmp_path / "out" / "variables":
+        assert folder.stat().st_mode & 0o777 == 0o755
+    for folder in folders:
+        folder.chmod(0o755)  # for pytest to remove it
 
 
 def test_other_results_are_refused(ours, tmp_path, monkeypatch):

@@ -163,6 +163,29 @@ def test_mixed_precision(policy, name, tmp_path):  # noqa: F811 (the fixture)
     assert_same_bits(converted(IMAGES), model(IMAGES))
 
 
+def test_trained_in_mixed_precision(policy, tmp_path):  # noqa: F811 (the fixture)
+    """The optimizer scales the loss, and keeps how."""
+    model = trained(MODELS["lambda of the op"][0], policy)
+    tf_patches.to_builtin(model, tmp_path / "out.keras")
+    converted = keras.models.load_model(tmp_path / "out.keras")
+    for ours, theirs in zip(
+        model.optimizer.variables, converted.optimizer.variables, strict=True
+    ):
+        assert_same_bits(theirs, ours)
+
+
+def test_sequential(tmp_path):
+    take = layers.Lambda(tf_patches.extract_patches, arguments=GRID)
+    model = keras.Sequential([take, layers.Dense(2)])
+    with pytest.raises(ConversionError, match="call it once"):
+        tf_patches.to_builtin(model, tmp_path / "out.keras")
+    expected = model(IMAGES)
+    done = tf_patches.to_builtin(model, tmp_path / "out.keras")
+    assert done.converted == {"TFPatches>ExtractPatches": 1}
+    converted = keras.models.load_model(tmp_path / "out.keras")
+    assert_same_bits(converted(IMAGES), expected)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "bfloat16", "float64"])
 def test_dtypes(dtype, tmp_path):
     images = keras.Input([8, 6, 3], dtype=dtype)

@@ -30,6 +30,7 @@ SCRIPTS = {
 
         print(type(pickle.loads(pickle.dumps(Mine()))).__module__)
         """,
+    "builtins": "print(type(__builtins__))",
     "imports a neighbour": """
         import neighbour
         print(neighbour.__file__)
@@ -158,9 +159,17 @@ def test_runs_accelerated(folder):
     assert run.stdout == "True\n", run.stderr
 
 
+def test_script_elsewhere(folder):
+    (folder / "script.py").write_text("print(__file__)")
+    inside = dict(cwd=folder / "scripts")
+    alone = python("../script.py", **inside)
+    run = python("-m", "tf_patches", "run", "../script.py", **inside)
+    assert run.stdout == alone.stdout
+
+
 def test_missing_script(folder):
-    alone = python("none.py", cwd=folder)
-    run = python("-m", "tf_patches", "run", "none.py", cwd=folder)
+    alone = python("../none.py", cwd=folder)
+    run = python("-m", "tf_patches", "run", "../none.py", cwd=folder)
     assert (run.returncode, without_notes(run.stderr)) == (
         alone.returncode,
         without_notes(alone.stderr),

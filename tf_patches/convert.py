@@ -152,9 +152,9 @@ def from_builtin(
 def _convert(
     source: Any, out_dir: str | os.PathLike[str], inputs: Any, direction: _Direction
 ) -> Conversion:
-    out = Path(out_dir)
+    out = Path(out_dir).resolve()
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise FileExistsError(f"{out} is there already; name a new one.")
+        raise FileExistsError(f"{out_dir} is there already; name a new one.")
     if isinstance(source, (str, os.PathLike)):
         source = _found(Path(source))
     if isinstance(source, Path):
@@ -162,6 +162,8 @@ def _convert(
             raise ConversionError(
                 f"A SavedModel does not become a {_KERAS_SUFFIX} file: name a folder."
             )
+        if source.resolve() in out.parents:
+            raise ConversionError(f"{out_dir} is in {source}, which is only read.")
         return _convert_saved_model(source, out, inputs, direction)
     if out.suffix == _KERAS_SUFFIX:
         return _convert_keras(source, out, inputs, direction)
@@ -234,6 +236,10 @@ def _appearing(out: Path) -> Iterator[Path]:
     try:
         made = Path(folder, out.name)
         yield made
-        made.replace(out)
+        if not out.is_dir():
+            made.replace(out)
+            return
+        for part in made.iterdir():  # it may be the folder that someone is in
+            part.replace(out / part.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,11 @@
 """Runs a program as Python does, with TensorFlow's own op accelerated.
 
 Both functions return the exit status that Python would, but for that of a program
-that exits itself: `SystemExit` is raised as it is. What else a program raises is
-printed as Python prints it.
+that exits itself: `SystemExit` is raised as it is. Exceptions that a program leaves
+uncaught are printed as Python prints them.
 """
 
+import builtins
 import importlib.util
 import os
 import runpy
@@ -21,16 +22,15 @@ _FAILED = 1
 
 def run_script(script: str, arguments: Sequence[str]) -> int:
     """Does what `python script arguments` does, after `tf_patches.accelerate()`."""
+    path = os.path.join(os.getcwd(), script)
     try:
         with open(script, "rb") as file:
             source = file.read()
     except OSError as error:
-        path = os.path.abspath(script)
         reason = f"[Errno {error.errno}] {error.strerror}"
         print(f"{sys.executable}: can't open file {path!r}: {reason}", file=sys.stderr)
         return _CANNOT_OPEN
     tf_patches.accelerate()
-    path = os.path.abspath(script)
     sys.argv[:] = [script, *arguments]
     if not getattr(sys.flags, "safe_path", False):  # of Python 3.11
         sys.path[0] = os.path.dirname(os.path.realpath(script))
@@ -75,7 +75,9 @@ def _find_obstacle(module: str) -> str | None:
 def _run_as_main(code: CodeType, path: str) -> None:
     main = ModuleType("__main__")
     loader = SourceFileLoader("__main__", path)
-    vars(main).update(__file__=path, __loader__=loader, __cached__=None)
+    vars(main).update(
+        __builtins__=builtins, __file__=path, __loader__=loader, __cached__=None
+    )
     sys.modules["__main__"] = main
     exec(code, vars(main))
 

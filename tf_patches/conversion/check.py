@@ -2,7 +2,7 @@
 
 import gc
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ def saved_models(
         all are run, on inputs made up.
 
     Returns:
-      The names of the functions that were run.
+      The names of the functions that gave the same; those that never do give
+      a warning.
 
     Raises:
       ConversionError: If a result differs, or if nothing could be run.
@@ -54,7 +55,10 @@ def saved_models(
             "No signature and no function of the model holds the ops to convert, so "
             "that the result could not be run to check it."
         )
-    expected = _Model(original, tags, holds).run(inputs)
+    try:
+        expected = _Model(original, tags, holds).run(inputs)
+    except _FAILURES as error:
+        raise ConversionError(f"The model fails on the inputs: {error}") from error
     try:
         results = _Model(converted, tags).run(inputs)
     except _FAILURES as error:
@@ -64,7 +68,7 @@ def saved_models(
         again = _Model(original, tags, holds).run(inputs)
         random = [name for name in differing if not _same(expected, again, name)]
         _report(differing, random)
-    return list(inputs)
+    return [name for name in inputs if name not in differing]
 
 
 def same_arrays(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> bool:
@@ -130,11 +134,19 @@ def _functions(model: Any) -> Iterator[tuple[str, Any]]:
     signatures = dict(model.signatures)
     yield from signatures.items()
     for path, part in _parts(model):
-        for name, member in sorted(vars(part).items()):
+        for name, member in sorted(_members(part)):
             if not isinstance(member, tf.types.experimental.PolymorphicFunction):
                 continue
             for i, concrete in enumerate(getattr(member, "concrete_functions", ())):
                 yield path + name + (f"#{i + 1}" if i else ""), concrete
+
+
+def _members(part: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(part, Mapping):
+        return ((str(name), member) for name, member in part.items())
+    if isinstance(part, Sequence):
+        return ((str(i), member) for i, member in enumerate(part))
+    return vars(part).items()
 
 
 def _parts(model: Any) -> Iterator[tuple[str, Any]]:
@@ -174,7 +186,7 @@ def _inputs(name: str, function: Any, given: Mapping[str, Any] | None) -> _Tenso
     try:
         return made_inputs.that_run(specs, partial(_call, function), _FAILURES)
     except made_inputs.NoInputsError as error:
-        described = ", ".join(f"{spec.name}: {spec}" for spec in specs)
+        described = ", ".join(f"{_name(spec)}: {spec}" for spec in specs)
         raise ConversionError(
             f"{name} cannot be run on inputs made up, to check that the converted "
             f"model does the same: {error}. Pass inputs={{{name!r}: ...}}, for "
@@ -183,7 +195,7 @@ def _inputs(name: str, function: Any, given: Mapping[str, Any] | None) -> _Tenso
 
 
 def _given_inputs(name: str, specs: Sequence[Any], values: Any) -> _Tensors:
-    names = [spec.name for spec in specs]
+    names = [_name(spec) for spec in specs]
     if isinstance(values, Mapping):
         if set(values) != set(names):
             raise ConversionError(
@@ -191,18 +203,31 @@ def _given_inputs(name: str, specs: Sequence[Any], values: Any) -> _Tensors:
                 f"{', '.join(map(repr, values)) or 'none'} for it."
             )
         values = [values[argument] for argument in names]
+    if not isinstance(values, Sequence):
+        raise ConversionError(
+            f"inputs for {name} must be a list or a dictionary, but are {values!r}."
+        )
     if len(values) != len(names):
         raise ConversionError(
             f"{name} takes {len(names)} inputs, {', '.join(map(repr, names))}, "
             f"but inputs has {len(values)} for it."
         )
     try:
-        return [
-            tf.convert_to_tensor(value, spec.dtype)
-            for value, spec in zip(values, specs, strict=True)
-        ]
+        return [_tensor(value, spec) for value, spec in zip(values, specs, strict=True)]
     except _FAILURES as error:
         raise ConversionError(f"{name} cannot take the inputs: {error}") from error
+
+
+def _name(spec: Any) -> str | None:
+    return getattr(spec, "name", None)  # ragged and sparse ones have none
+
+
+def _tensor(value: Any, spec: Any) -> Any:
+    if isinstance(spec, tf.TensorSpec):
+        return tf.convert_to_tensor(value, spec.dtype)
+    if not spec.is_compatible_with(value):
+        raise TypeError(f"{value!r} is not compatible with {spec}")
+    return value
 
 
 def _same(one: Mapping[str, _Arrays], other: Mapping[str, _Arrays], name: str) -> bool:

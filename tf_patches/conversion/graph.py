@@ -54,14 +54,14 @@ def from_builtin(graph: Message) -> dict[str, int]:
 
     Calls that `to_builtin` made become what they were.
     """
+    called = {node.attr["f"].func.name for node in all_nodes(graph) if _is_call(node)}
+    for name in called:  # and by nothing else
+        _remove_function(graph, name)
     found = _count(
         BUILT_IN if node.op == BUILT_IN else _kept_op(node)
         for node in all_nodes(graph)
         if holds_built_in(node)
     )
-    called = {node.attr["f"].func.name for node in all_nodes(graph) if _is_call(node)}
-    for name in called:  # and by nothing else
-        _remove_function(graph, name)
     _convert(graph, _restore)
     _rename_gradients(graph, BUILT_IN, EXTRACT)
     return found

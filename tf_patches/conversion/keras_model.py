@@ -76,6 +76,10 @@ def _converted(
             f"{model!r} is not a functional or sequential model: what it does is code "
             f"of its own, which cannot be converted. {_TO_A_FOLDER}"
         )
+    if not model.built:
+        raise ConversionError(
+            f"{model.name} has no input yet: call it once, or build it."
+        )
     converted: dict[str, int] = {}
 
     def clone(operation: Any) -> Any:
@@ -119,7 +123,8 @@ def _named_inputs(model: Any) -> Any:
 def _copy_variables(model: Any, new: Any) -> None:
     sources, targets = list(model.variables), list(new.variables)
     if model.compiled and model.optimizer.built:
-        new.optimizer.build(new.trainable_variables)
+        if not new.optimizer.built:
+            new.optimizer.build(new.trainable_variables)
         sources += model.optimizer.variables
         targets += new.optimizer.variables
     for source, target in zip(sources, targets, strict=True):
@@ -127,8 +132,10 @@ def _copy_variables(model: Any, new: Any) -> None:
 
 
 def _specs(model: Any) -> Any:
+    # A sequential model has an `input` only once it is called on a symbolic one.
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     return keras.tree.map_structure(
-        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs
     )
 
 

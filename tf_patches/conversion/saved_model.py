@@ -1,6 +1,8 @@
 """Converts the files of a SavedModel."""
 
+import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +67,8 @@ def convert(
     is_text = not (folder / _BINARY).is_file()
     written = shutil.ignore_patterns(_BINARY, _TEXT, _FINGERPRINT)
     shutil.copytree(folder, out, ignore=written)
+    for copied, _, _ in os.walk(out):  # what is only to be read makes such copies
+        os.chmod(copied, os.stat(copied).st_mode | stat.S_IRWXU)
     if is_text:
         text = text_format.MessageToString(model)
         (out / _TEXT).write_text(text, encoding="utf-8")
