@@ -8,36 +8,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from child import child_output
+from child import WITHOUT_THE_PACKAGE, child_output
 from compare import assert_same_bits
 
 PROGRAMS = Path(__file__).parent / "programs"
 
 # What runs the program that `sys.argv` names, once it has done what is put first.
 RUN = """
-    import runpy
-    import sys
-    {}
-    sys.argv = sys.argv[1:]
-    runpy.run_path(sys.argv[0], run_name="__main__")
-    {}
-    """
-HIDE = """
-    class Hidden:
-        def find_spec(name, *_):
-            if name.partition(".")[0] == "tf_patches":
-                raise ModuleNotFoundError(name)
-    sys.meta_path.insert(0, Hidden)
-    """
+import runpy
+import sys
+{}
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+{}
+"""
 # TensorFlow's own kernel takes no bool.
 CHECK_KERNEL = """
-    import tensorflow as tf
-    ones = [1, 1, 1, 1]
-    tf.image.extract_patches(tf.constant([[[[True]]]]), ones, ones, ones, "SAME")
-    assert tf_patches.is_accelerated()
-    """
+import tensorflow as tf
+ones = [1, 1, 1, 1]
+tf.image.extract_patches(tf.constant([[[[True]]]]), ones, ones, ones, "SAME")
+assert tf_patches.is_accelerated()
+"""
 BEFORE_AND_AFTER = {
-    "plain": (HIDE, "assert 'tf_patches' not in sys.modules"),
+    "plain": (WITHOUT_THE_PACKAGE, "assert 'tf_patches' not in sys.modules"),
     "accelerated": ("import tf_patches; tf_patches.accelerate()", CHECK_KERNEL),
     "forward only": ("import tf_patches; tf_patches.accelerate(False)", CHECK_KERNEL),
 }
