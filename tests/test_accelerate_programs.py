@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from child import WITHOUT_THE_PACKAGE, child_output
+from child import WITHOUT_THE_PACKAGE, child_output, run_child
 from compare import assert_same_bits
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -39,6 +39,12 @@ BEFORE_AND_AFTER = {
 def run(how, program, *arguments, **environment):
     code = RUN.format(*BEFORE_AND_AFTER[how])
     return child_output(code, PROGRAMS / program, *arguments, **environment)
+
+
+def test_the_package_can_be_hidden():
+    ended = run_child(WITHOUT_THE_PACKAGE + "import tf_patches")
+    assert ended.returncode == 1
+    assert "No module named 'tf_patches'" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["names", "unfold", "vit", "inpainting"])

@@ -62,20 +62,6 @@ def test_fresh_process(tmp_path):
         import numpy as np
         import tf_patches
         from keras import layers
-from keras_models import (
-    BUILT_IN,
-    GRID,
-    IMAGE_SHAPE,
-    IMAGES,
-    LABELS,
-    MODELS,
-    OVERLAP,
-    UserLayer,
-    make_model,
-    train,
-    trained,
-    user_function,
-)
 
         folder, *names = sys.argv[1:]
         images = np.load(folder + "/images.npy")
