@@ -1,4 +1,4 @@
-"""Equality to the bit, of results and of failures; and what is compared."""
+"""Equality to the bit, of results and of failures."""
 
 import functools
 
@@ -42,29 +42,6 @@ def assert_same_outcome(ours, builtin, same=assert_same_bits):
         assert caught.type is type(error), caught.value
     else:
         same(ours(), expected)
-
-
-def in_graph(function, *tensors, signature=None):
-    """Calls `function` in a graph that knows the shapes in `signature`."""
-    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
-    shapes = signature or [tensor.shape for tensor in tensors]
-    specs = [
-        tf.TensorSpec(shape, tensor.dtype)
-        for shape, tensor in zip(shapes, tensors, strict=True)
-    ]
-    return tf.function(function, input_signature=specs, autograph=False)(*tensors)
-
-
-def gradient(function):
-    """The gradient of a function of images, at the images."""
-
-    def backward(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.gradient(result, images, output_gradients=result * result)
-
-    return backward
 
 
 def refused_late(function):

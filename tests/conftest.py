@@ -33,6 +33,17 @@ def pytest_runtest_setup(item):
             pytest.skip(f"needs {needed} GB of memory, {available:.1f} are available")
 
 
+@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
+def policy(request):
+    """Keras' policy of dtypes, for as long as a test runs."""
+    import keras  # which most tests can do without
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
 def _available_gigabytes():
     lines = Path("/proc/meminfo").read_text().splitlines()
     kilobytes = next(line.split()[1] for line in lines if "MemAvailable" in line)

@@ -5,6 +5,7 @@ first and then runs functions of this file.
 """
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 
@@ -12,6 +13,15 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow as tf
+from bad_calls import (
+    CALL,
+    MODES,
+    REFUSED,
+    eager,
+    of_shape,
+    refusal,
+    traced_with_unknown_shape,
+)
 from cases import (
     BUILTIN_DTYPES,
     COMPLEX,
@@ -25,19 +35,11 @@ from cases import (
     random_bits,
     seeds,
 )
-from compare import assert_same_bits, assert_same_numbers, in_graph
+from compare import assert_same_bits, assert_same_numbers
+from derivatives import batch_jacobian, jacobian, pullback
+from graphs import LOOPS, in_graph, node_types
 from hypothesis import given
 from hypothesis import strategies as st
-from test_bad_input import (
-    CALL,
-    MODES,
-    REFUSED,
-    eager,
-    of_shape,
-    refusal,
-    traced_with_unknown_shape,
-)
-from test_vectorized_map import LOOPS, batch_jacobian, jacobian, node_types
 
 import tf_patches
 
@@ -93,22 +95,21 @@ def extract_in_graph(calls):
 
 
 def gradients(calls):
-    return [pullback(*call).numpy() for call in calls]
+    return [pullback_of(*call).numpy() for call in calls]
 
 
 def gradients_in_graph(calls):
     return [
-        in_graph(lambda x, g, grid=grid: pullback(x, g, grid), images, upstream).numpy()
+        in_graph(
+            lambda x, g, grid=grid: pullback_of(x, g, grid), images, upstream
+        ).numpy()
         for images, upstream, grid in calls
     ]
 
 
-def pullback(images, upstream, grid):
-    images = tf.convert_to_tensor(images)
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        patches = tf.image.extract_patches(images, **grid)
-    return tape.gradient(patches, images, output_gradients=upstream)
+def pullback_of(images, upstream, grid):
+    extract = partial(tf.image.extract_patches, **grid)
+    return pullback(extract, tf.convert_to_tensor(images), upstream)
 
 
 def drawn(count, *strategies):
@@ -209,13 +210,7 @@ def cubed_patches(images):
 
 
 def gradient(function):
-    def of(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.gradient(result, images)
-
-    return of
+    return partial(pullback, function)
 
 
 first = gradient(cubed_patches)

@@ -8,40 +8,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from child import child_output
+from child import WITHOUT_THE_PACKAGE, child_output, run_child
 from compare import assert_same_bits
 
 PROGRAMS = Path(__file__).parent / "programs"
 
 # What runs the program that `sys.argv` names, once it has done what is put first.
 RUN = """
-    import runpy
-    import sys
-    {}
-    sys.argv = sys.argv[1:]
-    runpy.run_path(sys.argv[0], run_name="__main__")
-    {}
-    """
-HIDE = """
-    class Hidden:
-        def find_spec(name, *_):
-            if name.partition(".")[0] == "tf_patches":
-                raise ModuleNotFoundError(name)
-    sys.meta_path.insert(0, Hidden)
-    """
+import runpy
+import sys
+{}
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+{}
+"""
 # TensorFlow's own kernel says less.
 CHECK_KERNEL = """
-    import tensorflow as tf
-    ones, sizes = [1, 1, 1, 1], [1, 3, 3, 1]
-    try:
-        tf.image.extract_patches(tf.zeros(ones), sizes, ones, ones, "VALID")
-    except tf.errors.InvalidArgumentError as error:
-        message = str(error)
-    assert "patches of 3 rows" in message
-    assert tf_patches.is_accelerated()
-    """
+import tensorflow as tf
+ones, sizes = [1, 1, 1, 1], [1, 3, 3, 1]
+try:
+    tf.image.extract_patches(tf.zeros(ones), sizes, ones, ones, "VALID")
+except tf.errors.InvalidArgumentError as error:
+    message = str(error)
+assert "patches of 3 rows" in message
+assert tf_patches.is_accelerated()
+"""
 BEFORE_AND_AFTER = {
-    "plain": (HIDE, "assert 'tf_patches' not in sys.modules"),
+    "plain": (WITHOUT_THE_PACKAGE, "assert 'tf_patches' not in sys.modules"),
     "accelerated": ("import tf_patches; tf_patches.accelerate()", CHECK_KERNEL),
     "forward only": ("import tf_patches; tf_patches.accelerate(False)", CHECK_KERNEL),
 }
@@ -50,6 +43,12 @@ BEFORE_AND_AFTER = {
 def run(how, program, *arguments, **environment):
     code = RUN.format(*BEFORE_AND_AFTER[how])
     return child_output(code, PROGRAMS / program, *arguments, **environment)
+
+
+def test_the_package_can_be_hidden():
+    ended = run_child(WITHOUT_THE_PACKAGE + "import tf_patches")
+    assert ended.returncode == 1
+    assert "No module named 'tf_patches'" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["names", "unfold", "vit", "inpainting"])

@@ -1,13 +1,12 @@
 """How a process changes over: what ran before, threads, the environment, devices."""
 
 import json
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
 from child import child_output, run_child
+from package_copies import copy_package, without
 
 import tf_patches
 from tf_patches import builtin
@@ -243,9 +242,6 @@ def test_environment_that_says_something_else():
 
 def test_without_the_library(tmp_path):
     """Nothing changes, and all else works."""
-    copy = tmp_path / "tf_patches"
-    shutil.copytree(Path(tf_patches.__file__).parent, copy)
-    (copy / "_builtin.so").unlink()
     run(
         """
 for _ in range(2):
@@ -260,8 +256,7 @@ assert kernel_of(tf.function(extract, input_signature=UNKNOWN)) == "theirs"
 assert "TFPatches>FoldPatches" not in nodes(gradient, tf.constant(IMAGES))
 tf_patches.extract_patches(IMAGES, **GRID, padding="SAME")
 """,
-        cwd=tmp_path,
-        PYTHONPATH=str(tmp_path),
+        **copy_package(tmp_path, without("_builtin.so")),
     )
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cases import DTYPES, NUMBERS, random_bits
-from child import child_output
+from child import WITHOUT_THE_PACKAGE, child_output
 from compare import assert_same_bits, assert_same_numbers
+from derivatives import built_in_fold, pullback
 from google.protobuf import text_format
 from oracle import extract, fold, patches_shape
 from tensorflow.core.protobuf import saved_model_pb2
@@ -23,27 +24,6 @@ GRID = dict(
 APART = GRID | dict(strides=[1, 4, 5, 1], rates=[1, 1, 1, 1], padding="VALID")
 SHAPE = (2, 7, 6, 3)
 
-# In front of a program that is to run where the package cannot be imported.
-WITHOUT_THE_PACKAGE = """
-import sys
-
-class NoPackage:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] == "tf_patches":
-            raise ImportError("there is no tf_patches here")
-
-sys.meta_path.insert(0, NoPackage)
-"""
-
-
-def built_in_fold(patches, image_shape, **grid):
-    images = tf.zeros(image_shape, patches.dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        zeros = tf.image.extract_patches(images, **grid)
-    return tape.gradient(zeros, images, output_gradients=patches)
-
 
 def patches_of(take, _, images):
     return take(images, **GRID)
@@ -54,17 +34,11 @@ def apart(take, _, images):
 
 
 def gradient(take, _, images):
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        patches = take(images, **GRID)
-    return tape.gradient(patches, images, output_gradients=patches * patches)
+    return pullback(partial(take, **GRID), images, tf.square)
 
 
 def second_order(take, put, images):
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        first = gradient(take, put, images)
-    return tape.gradient(first, images, output_gradients=images)
+    return pullback(partial(gradient, take, put), images, images)
 
 
 def there_and_back(take, put, images):
@@ -261,10 +235,7 @@ np.save("gradient.npy", tape.gradient(result, images, images))
         cwd=tmp_path,
     )
     images = tf.constant(IMAGES)
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        result = there_and_back(*BUILT_IN, images)
-    theirs = tape.gradient(result, images, images)
+    theirs = pullback(partial(there_and_back, *BUILT_IN), images, images)
     assert_same_bits(np.load(tmp_path / "gradient.npy"), theirs)
 
 

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from child import child_output
+from child import WITHOUT_THE_PACKAGE, child_output
 from compare import assert_same_bits
 from keras import layers
-from test_convert import WITHOUT_THE_PACKAGE
-from test_keras_operations import (
+from keras_models import (
     BUILT_IN,
     BUILT_IN_FOLD,
     GRID,
@@ -21,7 +20,6 @@ from test_keras_operations import (
     OVERLAP,
     lambda_of,
     make_model,
-    policy,  # noqa: F401 (a fixture)
     trained,
 )
 
@@ -155,7 +153,7 @@ def test_from_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lambda of the op", "functional fold"])
-def test_mixed_precision(policy, name, tmp_path):  # noqa: F811 (the fixture)
+def test_mixed_precision(policy, name, tmp_path):
     model = make_model(MODELS[name][0])
     tf_patches.to_builtin(model, tmp_path / "out.keras")
     converted = keras.models.load_model(tmp_path / "out.keras")

@@ -1,14 +1,13 @@
 """The demo: its recipes on small inputs, its table, its exit status."""
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from child import python_output
 from PIL import Image
 from rich.console import Console
 
@@ -260,14 +259,7 @@ def test_main_passes_output_and_exit_status_on(tmp_path, monkeypatch):
 
 
 def test_help_names_the_option():
-    shown = subprocess.run(
-        [sys.executable, "-m", "demo", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "--output" in shown.stdout
+    assert "--output" in python_output("-m", "demo", "--help", cwd=ROOT)
 
 
 def test_readme_picture_is_small():

@@ -5,14 +5,12 @@ import importlib
 import inspect
 import pkgutil
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from child import child_output
+from child import child_output, python_output
 
 import tf_patches
 
@@ -91,6 +89,4 @@ def test_readme(tmp_path):
     script = _readme_script()
     assert "import tf_patches" in script
     (tmp_path / "README.py").write_text(script, encoding="utf-8")
-    command = [sys.executable, "README.py"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    python_output("README.py", cwd=tmp_path)

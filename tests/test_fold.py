@@ -14,7 +14,8 @@ from cases import (
     seeds,
     signatures,
 )
-from compare import assert_same_bits, assert_same_numbers, in_graph
+from compare import assert_same_bits, assert_same_numbers
+from graphs import in_graph
 from hypothesis import given
 from hypothesis import strategies as st
 

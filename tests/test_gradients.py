@@ -1,5 +1,7 @@
 """Gradients: to the bit as TensorFlow's own, and right where its own are wrong."""
 
+from functools import partial
+
 import hypothesis.strategies as st
 import numpy as np
 import oracle
@@ -17,7 +19,9 @@ from cases import (
     seeds,
     signatures,
 )
-from compare import assert_same_bits, assert_same_numbers, in_graph, nans_as_summed
+from compare import assert_same_bits, assert_same_numbers, nans_as_summed
+from derivatives import pullback
+from graphs import in_graph
 from hypothesis import given
 
 import tf_patches
@@ -25,20 +29,12 @@ import tf_patches
 DIFFERENTIABLE = [*FLOATS, *COMPLEX]
 
 
-def pullback(op, images, upstream, grid):
-    """The gradient at `images` where that at the patches is `upstream`."""
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        patches = op(images, **grid)
-    return tape.gradient(patches, images, output_gradients=upstream)
-
-
 def ours(images, upstream, grid):
-    return pullback(tf_patches.extract_patches, images, upstream, grid)
+    return pullback(partial(tf_patches.extract_patches, **grid), images, upstream)
 
 
 def builtin(images, upstream, grid):
-    return pullback(tf.image.extract_patches, images, upstream, grid)
+    return pullback(partial(tf.image.extract_patches, **grid), images, upstream)
 
 
 def tensors(case, dtype, seed, random=random_bits):
@@ -156,14 +152,15 @@ def test_gradient_that_comes_as_slices():
     shape, grid = case((3, 5, 4, 2), (2, 2), (1, 1), (1, 1), "SAME")
     images = tf.constant(np.random.default_rng(1).normal(size=shape))
 
-    def picked(op, images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            value = tf.reduce_sum(tf.gather(op(images, **grid), [2, 0, 2]) ** 2)
-        return tape.gradient(value, images)
+    def gradient(op):
+        def picked(images):
+            return tf.gather(op(images, **grid), [2, 0, 2])
 
-    expected = picked(tf.image.extract_patches, images)
-    assert_same_bits(picked(tf_patches.extract_patches, images), expected)
+        return pullback(picked, images, tf.square)
+
+    assert_same_bits(
+        gradient(tf_patches.extract_patches), gradient(tf.image.extract_patches)
+    )
 
 
 # TensorFlow's own numbers pixels in float32, which counts to 2^24.
@@ -176,13 +173,6 @@ def test_more_than_2_to_the_24_pixels():
     # pixels themselves come back.
     assert_same_bits(ours(images, tf.ones_like(patches), grid), tf.ones(shape))
     assert_same_bits(ours(images, patches, grid), images)
-
-
-def _gradient(function, images):
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        value = function(images)
-    return tape.gradient(value, images)
 
 
 GRIDS = [
@@ -227,8 +217,8 @@ def test_second_derivatives_equal_differences(shape, grid):
 
     images = _normal(shape, "float64")
     patches = _normal(oracle.patches_shape(shape, **grid), "float64")
-    _assert_derivative(lambda x: _gradient(energy_of_patches, x), images)
-    _assert_derivative(lambda x: _gradient(energy_of_fold, x), patches)
+    _assert_derivative(lambda x: pullback(energy_of_patches, x), images)
+    _assert_derivative(lambda x: pullback(energy_of_fold, x), patches)
 
 
 @pytest.mark.parametrize("shape, grid", GRIDS)
@@ -240,9 +230,9 @@ def test_second_derivatives_equal_builtin(shape, grid):
             return tf.reduce_sum(op(images, **grid) ** 3)
 
         def along(images):
-            return tf.reduce_sum(_gradient(energy, images) * direction)
+            return tf.reduce_sum(pullback(energy, images) * direction)
 
-        return _gradient(along, images)
+        return pullback(along, images)
 
     assert_same_bits(
         second(tf_patches.extract_patches), second(tf.image.extract_patches)
@@ -283,10 +273,10 @@ def test_fold_has_a_gradient_where_nothing_is_known_of_shapes():
     patches = tf.zeros(oracle.patches_shape(shape, **grid))
 
     def gradient(patches, images):
-        with tf.GradientTape() as tape:
-            tape.watch(patches)
-            folded = tf_patches.fold_patches(patches, tf.shape(images), **grid)
-        return tape.gradient(folded, patches, images)
+        def fold(patches):
+            return tf_patches.fold_patches(patches, tf.shape(images), **grid)
+
+        return pullback(fold, patches, images)
 
     assert_same_bits(
         in_graph(gradient, patches, images, signature=[None, None]),

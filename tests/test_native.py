@@ -1,16 +1,14 @@
 """The compiled library: what it was built with, and what is said where it is unfit."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
 from child import child_output
+from package_copies import copy_package, with_build_info, with_text, without
 
 import tf_patches
 
-PACKAGE = Path(tf_patches.__file__).parent
 COMMAND = (
     'pip install "setuptools>=77" && '
     "pip install --force-reinstall --no-deps --no-build-isolation ."
@@ -31,36 +29,26 @@ def test_build_info_is_the_callers_own():
     assert tf_patches.build_info()
 
 
-def built_against(version):
-    def change(package):
-        info = {**tf_patches.build_info(), "tensorflow": version}
-        (package / "_build_info.json").write_text(json.dumps(info))
-
-    return change
-
-
-def without(name):
-    return lambda package: (package / name).unlink()
-
-
 def cut(package):
     library = (package / "_ops.so").read_bytes()
     (package / "_ops.so").write_bytes(library[:512])
 
 
-def text(package):
-    (package / "_ops.so").write_text("no library")
-
-
 # What is wrong with an installation, and what the ImportError says beside the
 # command that mends it.
 UNFIT = {
-    "older": (built_against("2.7.4"), ["TensorFlow 2.7.4", tf.__version__]),
-    "newer": (built_against("3.0.0-rc1"), ["TensorFlow 3.0.0-rc1", tf.__version__]),
+    "older": (
+        with_build_info(tensorflow="2.7.4"),
+        ["TensorFlow 2.7.4", tf.__version__],
+    ),
+    "newer": (
+        with_build_info(tensorflow="3.0.0-rc1"),
+        ["TensorFlow 3.0.0-rc1", tf.__version__],
+    ),
     "not compiled": (without("_build_info.json"), ["not been compiled"]),
     "no library": (without("_ops.so"), ["_ops.so"]),
     "the start of a library": (cut, ["_ops.so", tf.__version__]),
-    "text": (text, ["_ops.so", tf.__version__]),
+    "text": (with_text("_ops.so"), ["_ops.so", tf.__version__]),
 }
 
 
@@ -69,8 +57,7 @@ def messages(tmp_path_factory):
     """What importing each unfit copy of the package says, in one child process."""
     folder = tmp_path_factory.mktemp("copies")
     for name, (change, _) in UNFIT.items():
-        shutil.copytree(PACKAGE, folder / name / "tf_patches")
-        change(folder / name / "tf_patches")
+        copy_package(folder / name, change)
     printed = child_output(
         """
         import json
@@ -103,17 +90,15 @@ def test_unfit(name, messages):
 
 def test_another_patch_of_the_same_minor_version(tmp_path):
     """The C++ interface holds within a minor version."""
-    copy = tmp_path / "tf_patches"
-    shutil.copytree(PACKAGE, copy)
     major, minor, *_ = tf.__version__.split(".")
-    built_against(f"{major}.{minor}.99")(copy)
+    another = f"{major}.{minor}.99"
     printed = child_output(
         """
         import tf_patches
         print(tf_patches.__file__)
         print(tf_patches.build_info()["tensorflow"])
         """,
-        cwd=tmp_path,
-        PYTHONPATH=str(tmp_path),
+        **copy_package(tmp_path, with_build_info(tensorflow=another)),
     )
-    assert printed.split() == [str(copy / "__init__.py"), f"{major}.{minor}.99"]
+    copy = tmp_path / "tf_patches" / "__init__.py"
+    assert printed.split() == [str(copy), another]

@@ -19,7 +19,8 @@ from cases import (
     seeds,
     signatures,
 )
-from compare import assert_same_bits, assert_same_outcome, in_graph, refused_late
+from compare import assert_same_bits, assert_same_outcome, refused_late
+from graphs import in_graph
 from hypothesis import given
 
 import tf_patches

@@ -1,38 +1,31 @@
 """The same results on any number of threads, and for any number of callers."""
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 from cases import SHARED_OUT, random_bits
+from child import child_output
 from compare import assert_same_bits
+from derivatives import pullback
 
 import tf_patches
 
 DIGESTS = """
 import hashlib
-import os
 import sys
+from functools import partial
 
 import numpy as np
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
 
 import tf_patches
 from cases import SHARED_OUT, random_bits
-
-
-def gradient(op, images, grid):
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        patches = op(images, **grid)
-    return tape.gradient(patches, images, random(patches.shape))
+from derivatives import pullback
 
 
 def random(shape):
@@ -45,20 +38,18 @@ def digest(tensor):
 
 for shape, grid in SHARED_OUT:
     images = random(shape)
-    extract = tf_patches.extract_patches
-    ours = gradient(extract, images, grid)
-    builtin = gradient(tf.image.extract_patches, images, grid)
+    extract = partial(tf_patches.extract_patches, **grid)
+    patches = extract(images)
+    upstream = random(patches.shape)
+    ours = pullback(extract, images, upstream)
+    builtin = pullback(partial(tf.image.extract_patches, **grid), images, upstream)
     np.testing.assert_array_equal(ours, builtin)
-    print(digest(extract(images, **grid)), digest(ours))
+    print(digest(patches), digest(ours))
 """
 
 
 def _digests(threads):
-    command = [sys.executable, "-c", DIGESTS, str(threads)]
-    tests = Path(__file__).parent
-    run = subprocess.run(command, cwd=tests, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return run.stdout.splitlines()
+    return child_output(DIGESTS, threads, cwd=Path(__file__).parent).splitlines()
 
 
 def test_number_of_threads_changes_nothing():
@@ -69,13 +60,11 @@ def test_number_of_threads_changes_nothing():
 
 @pytest.mark.parametrize("shape, grid", SHARED_OUT)
 def test_threads_may_call_at_once(shape, grid):
+    extract = partial(tf_patches.extract_patches, **grid)
+
     def results(seed):
-        images = random_bits(shape, "float32", seed)
-        with tf.GradientTape() as tape:
-            variable = tf.constant(images)
-            tape.watch(variable)
-            patches = tf_patches.extract_patches(variable, **grid)
-        return patches, tape.gradient(patches, variable)
+        images = tf.constant(random_bits(shape, "float32", seed))
+        return extract(images), pullback(extract, images)
 
     seeds = [1, 2, 3] * 4
     alone = {seed: results(seed) for seed in set(seeds)}

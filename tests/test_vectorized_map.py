@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from compare import assert_same_bits
+from derivatives import batch_jacobian, built_in_fold, gradient, jacobian
+from graphs import LOOPS, node_types
 
 import tf_patches
 
@@ -14,7 +16,6 @@ GRID = dict(
 )
 IMAGES = np.random.default_rng(1).normal(size=(3, 2, 5, 4, 2)).astype(np.float32)
 SHAPE = IMAGES.shape[1:]
-LOOPS = {"While", "StatelessWhile", "ParallelBatch", "MapDefun"}
 
 
 def ours(images):
@@ -28,12 +29,9 @@ def built_in(images):
 PATCHES = np.stack([built_in(images) for images in IMAGES])
 
 
-def built_in_fold(patches):
-    images = tf.zeros([patches.shape[0], *SHAPE[1:]])
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        zeros = built_in(images)
-    return tape.gradient(zeros, images, output_gradients=patches)
+def images_of(patches):
+    """What a fold of `patches` is to be."""
+    return built_in_fold(patches, [len(patches), *SHAPE[1:]], **GRID)
 
 
 def fold(patches, image_shape=SHAPE):
@@ -48,12 +46,6 @@ def no_warning(caplog):
     finally:
         tf.get_logger().removeHandler(caplog.handler)
     assert not caplog.messages
-
-
-def node_types(traced):
-    definition = traced.graph.as_graph_def()
-    functions = [node for f in definition.library.function for node in f.node_def]
-    return {node.op for node in [*definition.node, *functions]}
 
 
 def run_without_loops(function, caplog, *arguments):
@@ -98,14 +90,14 @@ def test_fold(shape, caplog):
     images = run_without_loops(
         mapped(lambda patches: fold(patches, SHAPES[shape](patches))), caplog, PATCHES
     )
-    assert_same_bits(images, [built_in_fold(patches) for patches in PATCHES])
+    assert_same_bits(images, [images_of(patches) for patches in PATCHES])
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_fold_with_shapes_as_elements(dtype, caplog):
     shapes = np.array([SHAPE] * len(PATCHES), dtype)
     images = run_without_loops(mapped(fold), caplog, PATCHES, shapes)
-    assert_same_bits(images, [built_in_fold(patches) for patches in PATCHES])
+    assert_same_bits(images, [images_of(patches) for patches in PATCHES])
 
 
 def test_fold_of_the_same_patches(caplog):
@@ -113,7 +105,7 @@ def test_fold_of_the_same_patches(caplog):
     images = run_without_loops(
         mapped(lambda shape: fold(tf.constant(PATCHES[0]), shape)), caplog, shapes
     )
-    assert_same_bits(images, [built_in_fold(PATCHES[0])] * 2)
+    assert_same_bits(images, [images_of(PATCHES[0])] * 2)
 
 
 def test_fold_with_shapes_that_differ():
@@ -130,7 +122,7 @@ def test_unknown_dimensions(caplog):
     with no_warning(caplog):
         result = traced(IMAGES)
     assert not node_types(traced.get_concrete_function()) & LOOPS
-    assert_same_bits(result, [built_in_fold(patches) for patches in PATCHES])
+    assert_same_bits(result, [images_of(patches) for patches in PATCHES])
 
 
 def test_nested(caplog):
@@ -143,39 +135,8 @@ def test_nested(caplog):
     folded = run_without_loops(
         mapped(mapped(lambda p: fold(p, shape))), caplog, patches
     )
-    expected = [[built_in_fold(patch) for patch in turn] for turn in patches]
+    expected = [[images_of(patch) for patch in turn] for turn in patches]
     assert_same_bits(folded, expected)
-
-
-def gradient(extract):
-    def backward(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            patches = extract(images)
-            loss = patches * patches * patches
-        return tape.gradient(loss, images)
-
-    return backward
-
-
-def jacobian(function):
-    def of(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.jacobian(result, images)
-
-    return of
-
-
-def batch_jacobian(function):
-    def of(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.batch_jacobian(result, images)
-
-    return of
 
 
 @pytest.mark.parametrize("derivative", [jacobian, batch_jacobian])

@@ -15,6 +15,19 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow as tf
+from bad_calls import (
+    BEYOND,
+    CALL,
+    FOLD,
+    FOLD_REFUSED,
+    IMAGES_REFUSED,
+    MISMATCHED,
+    REFUSED,
+    assert_says,
+    refusal,
+    traced,
+    traced_with_unknown_shape,
+)
 from cases import (
     COMPLEX,
     DTYPES,
@@ -30,26 +43,16 @@ from cases import (
     signatures,
 )
 from child import child_output, run_child
-from compare import assert_same_bits, assert_same_numbers, gradient
+from compare import assert_same_bits, assert_same_numbers
+from derivatives import built_in_fold, gradient, jacobian
+from graphs import in_graph
 from hypothesis import given
 from hypothesis import strategies as st
-from test_bad_input import (
-    BEYOND,
-    CALL,
-    FOLD,
-    FOLD_REFUSED,
-    IMAGES_REFUSED,
-    MISMATCHED,
-    REFUSED,
-    assert_says,
-    refusal,
-    traced,
-    traced_with_unknown_shape,
-)
+from package_copies import copy_package, with_build_info, with_text, without
 
 import tf_patches
 
-PACKAGE = Path(tf_patches.__file__).parent
+SOURCES = Path(__file__).parents[1]
 SWITCH = "TF_PATCHES_XLA_LOWERING"
 LOWERINGS = ["native", "hlo"]
 lowerings = pytest.mark.parametrize("lowering", LOWERINGS)
@@ -57,18 +60,9 @@ lowerings = pytest.mark.parametrize("lowering", LOWERINGS)
 
 def compiled(lowering, function, *tensors, signature=None):
     """Calls `function`, compiled with what `signature` tells of the shapes."""
-    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
-    shapes = signature or [tensor.shape for tensor in tensors]
-    specs = [
-        tf.TensorSpec(shape, tensor.dtype)
-        for shape, tensor in zip(shapes, tensors, strict=True)
-    ]
-    jit = tf.function(
-        function, input_signature=specs, autograph=False, jit_compile=True
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SWITCH, lowering)
-        return jit(*tensors)
+        return in_graph(function, *tensors, signature=signature, jit_compile=True)
 
 
 def test_library_is_built():
@@ -141,12 +135,20 @@ LATTICES = [
 ]
 
 
+def fold_by_built_in(patches, shape, grid):
+    """Also of uint8, which the built-in cannot sum: in float64 that is exact."""
+    if patches.dtype != np.uint8:
+        return built_in_fold(patches, shape, **grid)
+    sums = built_in_fold(patches.astype(np.float64), shape, **grid)
+    return (sums.numpy() % 256).astype(np.uint8)
+
+
 @lowerings
 @pytest.mark.parametrize("dtype", ["uint8", "bfloat16", "float32", "complex128"])
 @pytest.mark.parametrize("shape, grid", LATTICES + SHARED_OUT)
-def test_equals_the_op(shape, grid, dtype, lowering):
+def test_equals_built_in(shape, grid, dtype, lowering):
     images = random_bits(shape, dtype, seed=1)
-    patches = tf_patches.extract_patches(images, **grid)
+    patches = tf.image.extract_patches(images, **grid)
     assert_same_bits(
         compiled(lowering, lambda x: tf_patches.extract_patches(x, **grid), images),
         patches,
@@ -156,20 +158,21 @@ def test_equals_the_op(shape, grid, dtype, lowering):
         compiled(
             lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
         ),
-        tf_patches.fold_patches(patches, shape, **grid),
+        fold_by_built_in(patches, shape, grid),
     )
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX])
 @pytest.mark.parametrize("numbers", [denormals, random_bits])
-def test_native_fold_takes_denormals_as_the_op_does(numbers, dtype):
+def test_native_fold_takes_denormals_as_the_built_in_does(numbers, dtype):
     shape, grid = case((1, 130, 131, 3), (3, 3), (1, 1), (1, 1), "SAME")
     patches = numbers(oracle.patches_shape(shape, **grid), dtype, seed=1)
 
     def fold(patches):
         return tf_patches.fold_patches(patches, shape, **grid)
 
-    assert_same_numbers(compiled("native", fold, patches), fold(patches))
+    expected = built_in_fold(patches, shape, **grid)
+    assert_same_numbers(compiled("native", fold, patches), expected)
 
 
 @lowerings
@@ -195,17 +198,23 @@ def extract(images):
     return tf_patches.extract_patches(images, **GRID)
 
 
+def built_in_extract(images):
+    return tf.image.extract_patches(images, **GRID)
+
+
 def fold(images):
     """Patches, squared so that they do not come from one image, put back."""
     patches = tf.square(extract(images))
     return tf_patches.fold_patches(patches, tf.shape(images), **GRID)
 
 
-def jacobian(images):
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        patches = extract(images[:1, :3, :3])
-    return tape.jacobian(patches, images)
+def fold_of_the_built_in(images):
+    patches = tf.square(built_in_extract(images))
+    return built_in_fold(patches, tf.shape(images), **GRID)
+
+
+def of_a_corner(function):
+    return lambda images: function(images[:1, :3, :3])
 
 
 def one_by_one(map_images, function):
@@ -222,10 +231,10 @@ def loop(function):
     return run
 
 
-def branch(choose):
+def branch(function, choose):
     def run(images):
         positive = choose(tf.reduce_sum(images))
-        return tf.cond(positive, lambda: extract(images), lambda: extract(-images))
+        return tf.cond(positive, lambda: function(images), lambda: function(-images))
 
     return run
 
@@ -235,71 +244,79 @@ def of_some_images(function):
     return lambda images: function(tf.boolean_mask(images, images[:, 0, 0, 0] > -3))
 
 
-def transposed(images):
+def transposed(function):
     """XLA is free to keep these transposed in memory."""
-    patches = extract(tf.transpose(images, [0, 2, 1, 3]))
-    return tf.transpose(patches, [3, 1, 0, 2]) * 2
 
-
-def inner_function(images):
-    return tf.function(gradient(extract))(images)
-
-
-def mixed(dtype):
     def run(images):
-        halves = gradient(extract)(tf.cast(images, dtype))
-        return tf.cast(halves, tf.float32)
+        patches = function(tf.transpose(images, [0, 2, 1, 3]))
+        return tf.transpose(patches, [3, 1, 0, 2]) * 2
 
     return run
 
 
-WORK = {
-    "extract": extract,
-    "fold": fold,
-    "gradient": gradient(extract),
-    "gradient of fold": gradient(fold),
-    "second order": gradient(gradient(extract)),
-    "jacobian": jacobian,
-    "vectorized_map": one_by_one(tf.vectorized_map, extract),
-    "map_fn": one_by_one(tf.map_fn, extract),
-    "gradient in vectorized_map": one_by_one(tf.vectorized_map, gradient(extract)),
-    "while_loop": loop(fold),
-    "gradient in while_loop": loop(gradient(extract)),
-    "cond": branch(lambda total: total > 0),
-    "cond, otherwise": branch(lambda total: total <= 0),
-    "gradient of cond": gradient(branch(lambda total: total > 0)),
-    "some images": of_some_images(extract),
-    "gradient for some images": of_some_images(gradient(extract)),
-    "transposed": transposed,
-    "function in the function": inner_function,
-    "float16": mixed("float16"),
-    "bfloat16": mixed("bfloat16"),
-}
+def inner_function(function):
+    return lambda images: tf.function(function)(images)
+
+
+def mixed(function, dtype):
+    return lambda images: tf.cast(function(tf.cast(images, dtype)), tf.float32)
+
+
+def work(extract, fold):
+    """What is done with the ops, and with the built-in that they must equal."""
+    return {
+        "extract": extract,
+        "fold": fold,
+        "gradient": gradient(extract),
+        "gradient of fold": gradient(fold),
+        "second order": gradient(gradient(extract)),
+        "jacobian": jacobian(of_a_corner(extract)),
+        "vectorized_map": one_by_one(tf.vectorized_map, extract),
+        "map_fn": one_by_one(tf.map_fn, extract),
+        "gradient in vectorized_map": one_by_one(tf.vectorized_map, gradient(extract)),
+        "while_loop": loop(fold),
+        "gradient in while_loop": loop(gradient(extract)),
+        "cond": branch(extract, lambda total: total > 0),
+        "cond, otherwise": branch(extract, lambda total: total <= 0),
+        "gradient of cond": gradient(branch(extract, lambda total: total > 0)),
+        "some images": of_some_images(extract),
+        "gradient for some images": of_some_images(gradient(extract)),
+        "transposed": transposed(extract),
+        "function in the function": inner_function(gradient(extract)),
+        "float16": mixed(gradient(extract), "float16"),
+        "bfloat16": mixed(gradient(extract), "bfloat16"),
+    }
+
+
+OURS = work(extract, fold)
+BUILT_IN = work(built_in_extract, fold_of_the_built_in)
 
 
 @lowerings
-@pytest.mark.parametrize("work", WORK)
-def test_work(work, lowering):
-    function = WORK[work]
-    expected = function(tf.constant(IMAGES))
-    assert_same_bits(compiled(lowering, function, IMAGES), expected)
+@pytest.mark.parametrize("name", OURS)
+def test_work(name, lowering):
+    expected = BUILT_IN[name](tf.constant(IMAGES))
+    assert_same_bits(compiled(lowering, OURS[name], IMAGES), expected)
     assert np.any(expected)
 
 
 @lowerings
-@pytest.mark.parametrize("function", [extract, fold])
-def test_gradient_outside_of_the_compiled_function(function, lowering):
-    run = gradient(lambda images: compiled(lowering, function, images))
-    assert_same_bits(run(tf.constant(IMAGES)), gradient(function)(tf.constant(IMAGES)))
+@pytest.mark.parametrize("name", ["extract", "fold"])
+def test_gradient_outside_of_the_compiled_function(name, lowering):
+    run = gradient(lambda images: compiled(lowering, OURS[name], images))
+    images = tf.constant(IMAGES)
+    assert_same_bits(run(images), gradient(BUILT_IN[name])(images))
 
 
-@pytest.mark.parametrize("function", [extract, fold, gradient(extract)])
-def test_a_batch_of_any_size(function):
+@pytest.mark.parametrize("name", ["extract", "fold", "gradient"])
+def test_a_batch_of_any_size(name):
     spec = tf.TensorSpec([None, None, 6, 3])
-    jit = tf.function(function, input_signature=[spec], jit_compile=True)
+    jit = tf.function(OURS[name], input_signature=[spec], jit_compile=True)
     for batch, rows in [(4, 7), (1, 7), (0, 7), (3, 5), (4, 7)]:
-        images = tf.constant(IMAGES[:batch, :rows])
-        assert_same_bits(jit(images), function(images))
+        images = tf.constant(IMAGES[:, :rows])
+        # Of the whole batch: TensorFlow's gradient fails on an empty one.
+        expected = BUILT_IN[name](images)[:batch]
+        assert_same_bits(jit(images[:batch]), expected)
 
 
 def test_image_shape_as_an_argument():
@@ -310,10 +327,11 @@ def test_image_shape_as_an_argument():
         jit_compile=True,
     )
     for rows in 7, 8, 3:
-        images = tf.constant(np.resize(IMAGES, [4, rows, 6, 3]))
+        images = np.resize(IMAGES, [4, rows, 6, 3])
+        patches = built_in_extract(images)
         assert_same_bits(
-            jit(extract(images), tf.constant(rows)),
-            tf_patches.fold_patches(extract(images), images.shape, **GRID),
+            jit(patches, tf.constant(rows)),
+            built_in_fold(patches, images.shape, **GRID),
         )
 
 
@@ -352,14 +370,14 @@ def test_zero_sized(shape, grid, lowering):
             assert_same_bits(result, expected)
 
 
-@pytest.mark.parametrize("function", [extract, gradient(extract)])
-def test_threads_calling_at_once(function):
-    jit = tf.function(function, jit_compile=True, reduce_retracing=True)
+@pytest.mark.parametrize("name", ["extract", "gradient"])
+def test_threads_calling_at_once(name):
+    jit = tf.function(OURS[name], jit_compile=True, reduce_retracing=True)
     batches = [np.tile(IMAGES, [30, 1, 1, 1]) * (1 + i) for i in range(24)]
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(jit, batches))
     for batch, result in zip(batches, results, strict=True):
-        assert_same_bits(result, function(tf.constant(batch)))
+        assert_same_bits(result, BUILT_IN[name](tf.constant(batch)))
 
 
 def compiled_call(function, **call):
@@ -588,10 +606,11 @@ def model(layer, **options):
     return built
 
 
-LAYERS = {
-    "Lambda": lambda features: keras.layers.Lambda(extract)(features),
-    "the op": extract,
-}
+def lambda_layer(function):
+    return lambda features: keras.layers.Lambda(function)(features)
+
+
+LAYERS = {"Lambda": lambda_layer(extract), "the op": extract}
 
 
 @lowerings
@@ -603,7 +622,7 @@ def test_keras_fit(layer, policy, lowering, monkeypatch):
     images = random.normal(size=(20, 12, 10, 3)).astype(np.float32)
     scores = random.normal(size=(20, 5)).astype(np.float32)
 
-    def losses(**options):
+    def losses(layer, **options):
         built = model(layer, **options)
         fit = built.fit(images, scores, batch_size=8, epochs=2, verbose=0)
         return fit.history["loss"]
@@ -612,8 +631,9 @@ def test_keras_fit(layer, policy, lowering, monkeypatch):
     keras.mixed_precision.set_global_policy(policy)
     try:
         close = 1e-5 if policy == "float32" else 1e-3
-        expected = losses(jit_compile=False)
-        np.testing.assert_allclose(losses(jit_compile=True), expected, rtol=close)
+        expected = losses(lambda_layer(built_in_extract), jit_compile=False)
+        ours = losses(layer, jit_compile=True)
+        np.testing.assert_allclose(ours, expected, rtol=close)
         assert expected[1] < expected[0]
     finally:
         keras.mixed_precision.set_global_policy(before)
@@ -622,13 +642,10 @@ def test_keras_fit(layer, policy, lowering, monkeypatch):
 def test_saved_model_in_a_fresh_process(tmp_path):
     module = tf.Module()
     spec = tf.TensorSpec([None, None, None, 3])
-    functions = {"extract": extract, "fold": fold, "gradient": gradient(extract)}
-    for name in functions:
-        setattr(
-            module,
-            name,
-            tf.function(functions[name], input_signature=[spec], jit_compile=True),
-        )
+    names = ["extract", "fold", "gradient"]
+    for name in names:
+        jit = tf.function(OURS[name], input_signature=[spec], jit_compile=True)
+        setattr(module, name, jit)
     tf.saved_model.save(module, tmp_path / "model")
     np.save(tmp_path / "images.npy", IMAGES)
     child_output(
@@ -649,13 +666,15 @@ def test_saved_model_in_a_fresh_process(tmp_path):
         np.savez(f"{folder}/results.npz", **results)
         """,
         tmp_path,
-        *functions,
+        *names,
         cwd=tmp_path,
     )
-    functions["outside"] = gradient(extract)
+    expected = {name: BUILT_IN[name] for name in names}
+    expected["outside"] = BUILT_IN["gradient"]
     with np.load(tmp_path / "results.npz") as results:
-        for name in functions:
-            assert_same_bits(results[name], functions[name](tf.constant(IMAGES)))
+        assert set(results) == set(expected)
+        for name in results:
+            assert_same_bits(results[name], expected[name](tf.constant(IMAGES)))
 
 
 def test_imported_after_xla_has_compiled_something():
@@ -666,15 +685,16 @@ def test_imported_after_xla_has_compiled_something():
         tf.function(lambda x: x + 1, jit_compile=True)(tf.ones([3]))
         import tf_patches
 
-        def work(images):
+        def work(images, extract=tf_patches.extract_patches):
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                patches = tf_patches.extract_patches(images, **{GRID!r})
+                patches = extract(images, **{GRID!r})
             return tape.gradient(patches, images, patches)
 
         images = tf.random.normal([2, 7, 6, 3])
         result = tf.function(work, jit_compile=True)(images)
-        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        expected = work(images, tf.image.extract_patches)
+        assert result.numpy().tobytes() == expected.numpy().tobytes()
         """
     )
 
@@ -686,16 +706,17 @@ def check_auto_clustering(**options):
         import tensorflow as tf
         import tf_patches
 
-        def work(images):
+        def work(images, extract=tf_patches.extract_patches):
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                patches = tf_patches.extract_patches(images * 2 + 1, **{GRID!r})
+                patches = extract(images * 2 + 1, **{GRID!r})
                 loss = tf.reduce_sum(patches * patches * patches)
             return tape.gradient(loss, images) + 1
 
         images = tf.round(tf.random.normal([2, 7, 6, 3]))
         result = tf.function(work)(images)
-        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        expected = work(images, tf.image.extract_patches)
+        assert result.numpy().tobytes() == expected.numpy().tobytes()
         """,
         TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
         **options,
@@ -715,47 +736,40 @@ def test_without_a_pool_of_threads():
         import tensorflow as tf
         import tf_patches
 
-        def work(images):
+        def work(images, extract=tf_patches.extract_patches):
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                patches = tf_patches.extract_patches(images, **{GRID!r})
+                patches = extract(images, **{GRID!r})
             return tape.gradient(patches, images, patches)
 
         images = tf.random.normal([50, 70, 60, 3])
         result = tf.function(work, jit_compile=True)(images)
-        assert result.numpy().tobytes() == work(images).numpy().tobytes()
+        expected = work(images, tf.image.extract_patches)
+        assert result.numpy().tobytes() == expected.numpy().tobytes()
         """,
         XLA_FLAGS="--xla_cpu_multi_thread_eigen=false",
     )
 
 
+no_library = without("_xla.so")
+
+
 def not_built(package):
-    (package / "_xla.so").unlink()
-    path = package / "_build_info.json"
+    no_library(package)
     reason = "it cannot be compiled with TensorFlow 9.9 (no.h: No such file)."
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"xla": reason}))
-
-
-def no_library(package):
-    (package / "_xla.so").unlink()
-
-
-def text(package):
-    (package / "_xla.so").write_text("no library")
+    with_build_info(xla=reason)(package)
 
 
 MISSING = {
-    not_built: r"TensorFlow 9\.9.*no\.h",
-    no_library: r"_xla\.so cannot be loaded",
-    text: r"_xla\.so cannot be loaded",
+    "not built": (not_built, r"TensorFlow 9\.9.*no\.h"),
+    "no library": (no_library, r"_xla\.so cannot be loaded"),
+    "text": (with_text("_xla.so"), r"_xla\.so cannot be loaded"),
 }
 
 
-@pytest.mark.parametrize("remove", MISSING)
-def test_without_the_library(remove, tmp_path):
+@pytest.mark.parametrize("change, shown", MISSING.values(), ids=MISSING)
+def test_without_the_library(change, shown, tmp_path):
     """The op works, and compiling it says in one sentence what is missing."""
-    shutil.copytree(PACKAGE, tmp_path / "tf_patches")
-    remove(tmp_path / "tf_patches")
     printed = child_output(
         f"""
         import tensorflow as tf
@@ -781,11 +795,10 @@ def test_without_the_library(remove, tmp_path):
             else:
                 raise AssertionError
         """,
-        cwd=tmp_path,
-        PYTHONPATH=str(tmp_path),
+        **copy_package(tmp_path, change),
     )
     info, *messages = printed.splitlines()
-    assert re.search(MISSING[remove], info)
+    assert re.search(shown, info)
     assert len(messages) == 3
     for message in messages:
         assert "the library _xla.so of tf_patches is missing" in message
@@ -793,9 +806,7 @@ def test_without_the_library(remove, tmp_path):
 
 def test_auto_clustering_without_the_library(tmp_path):
     """What cannot be compiled is not: the function runs all the same."""
-    shutil.copytree(PACKAGE, tmp_path / "tf_patches")
-    no_library(tmp_path / "tf_patches")
-    check_auto_clustering(PYTHONPATH=str(tmp_path), cwd=tmp_path)
+    check_auto_clustering(**copy_package(tmp_path, no_library))
 
 
 COMPILER_WITHOUT_XLA = """#!/bin/sh
@@ -812,9 +823,9 @@ esac
 def test_build_where_the_headers_are_missing(tmp_path):
     """With no more than a warning; what an earlier build left is gone."""
     for name in "setup.py", "pyproject.toml", "README.md", "LICENSE":
-        shutil.copy(PACKAGE.parent / name, tmp_path)
+        shutil.copy(SOURCES / name, tmp_path)
     for name in "custom_ops", "tf_patches":
-        shutil.copytree(PACKAGE.parent / name, tmp_path / name)
+        shutil.copytree(SOURCES / name, tmp_path / name)
     compiler = tmp_path / "compiler"
     compiler.write_text(COMPILER_WITHOUT_XLA)
     compiler.chmod(0o755)
