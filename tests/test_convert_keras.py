@@ -161,7 +161,7 @@ def test_mixed_precision(policy, name, tmp_path):
     assert_same_bits(converted(IMAGES), model(IMAGES))
 
 
-def test_trained_in_mixed_precision(policy, tmp_path):  # noqa: F811 (the fixture)
+def test_trained_in_mixed_precision(policy, tmp_path):
     """The optimizer scales the loss, and keeps how."""
     model = trained(MODELS["lambda of the op"][0], policy)
     tf_patches.to_builtin(model, tmp_path / "out.keras")
