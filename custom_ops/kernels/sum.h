@@ -51,11 +51,9 @@ void SumBlock(const T* src, Steps outer, Steps inner, T* dst,
   }
 }
 
-// What lies `ahead` of `src`, which may be beyond the end of the patches.
-template <typename T>
-void Prefetch(const T* src, int64_t ahead, int64_t length) {
-  const uintptr_t first = reinterpret_cast<uintptr_t>(src) + ahead * sizeof(T);
-  for (uintptr_t at = 0; at < length * sizeof(T); at += 64) {
+// By number, as what will be read next may lie beyond the end of the patches.
+inline void Prefetch(uintptr_t first, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += 64) {
     __builtin_prefetch(reinterpret_cast<const void*>(first + at));
   }
 }
@@ -68,7 +66,10 @@ void SumBlocks(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs,
   int64_t n = which.begin;
   for (; n + kAcross <= which.end; n += kAcross) {
     if (runs.ahead != 0) {
-      Prefetch(src, n * runs.src_step + runs.ahead, kAcross * runs.src_step);
+      constexpr int64_t kBytes = sizeof(T);
+      Prefetch(reinterpret_cast<uintptr_t>(src) +
+                   (n * runs.src_step + runs.ahead) * kBytes,
+               kAcross * runs.src_step * kBytes);
     }
     for (int64_t at = 0; at < runs.length; at += kStored) {
       const int64_t start = std::min(at, runs.length - kStored);
