@@ -29,21 +29,14 @@ def built_in_fold(patches, image_shape, **grid):
     return pullback(extract, tf.zeros(image_shape, patches.dtype), patches)
 
 
-def jacobian(function):
+def jacobian(function, differentiate=tf.GradientTape.jacobian):
     def of(images):
         with tf.GradientTape() as tape:
             tape.watch(images)
             result = function(images)
-        return tape.jacobian(result, images)
+        return differentiate(tape, result, images)
 
     return of
 
 
-def batch_jacobian(function):
-    def of(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            result = function(images)
-        return tape.batch_jacobian(result, images)
-
-    return of
+batch_jacobian = partial(jacobian, differentiate=tf.GradientTape.batch_jacobian)

@@ -239,6 +239,20 @@ def test_convert(ours, tmp_path):
     )
 
 
+def test_convert_what_is_random(tmp_path, capsys):
+    module = tf.Module()
+    module.extract = tf.function(
+        lambda: tf_patches.extract_patches(tf.random.normal(IMAGES.shape), **GRID),
+        input_signature=[],
+        autograph=False,
+    )
+    ours, out = str(tmp_path / "ours"), str(tmp_path / "out")
+    tf.saved_model.save(module, ours, signatures={})
+    with pytest.warns(UserWarning, match="never twice the same"):
+        assert main(["convert", ours, out, "--to", "builtin"]) == 0
+    assert capsys.readouterr().out.endswith("Nothing could be compared.\n")
+
+
 def test_convert_on_given_inputs(ours, tmp_path, capsys):
     np.savez(tmp_path / "inputs.npz", **{"extract/images": IMAGES})
     out = tmp_path / "out"

@@ -104,7 +104,8 @@ def _convert(given: argparse.Namespace) -> int:
         return _FAILED
     counts = ", ".join(f"{count} {op}" for op, count in done.converted.items())
     print(f"Converted {counts}.")
-    print(f"The same bits from {', '.join(done.checked)}.")
+    same = ", ".join(done.checked)
+    print(f"The same bits from {same}." if same else "Nothing could be compared.")
     return 0
 
 

@@ -170,8 +170,8 @@ def fold_patches(
       name: A name for the operation.
 
     Returns:
-      A tensor of shape `image_shape` and the dtype of `patches`. It has a gradient, of
-      any order, with respect to `patches`.
+      A tensor of shape `image_shape` and the dtype of `patches`. It has a
+      gradient, of any order, with respect to `patches`.
 
     Raises:
       tf.errors.InvalidArgumentError: If `image_shape` is not four integers of at
@@ -244,10 +244,14 @@ def _dimensions(image_shape: Any) -> Any:
     if not isinstance(image_shape, tf.TensorShape):
         return image_shape
     if image_shape.rank is None:
-        raise ValueError(
-            f"image_shape may leave open the batch alone, but got {image_shape!r}."
-        )
+        raise _left_open(image_shape)
     return image_shape.as_list()
+
+
+def _left_open(image_shape: Any) -> ValueError:
+    return ValueError(
+        f"image_shape may leave open the batch alone, but got {image_shape!r}."
+    )
 
 
 def _shape(image_shape: Any, patches: Any) -> Any:
@@ -262,9 +266,7 @@ def _shape(image_shape: Any, patches: Any) -> Any:
     if not isinstance(dimensions, (list, tuple)):
         return dimensions
     if any(dimension is None for dimension in dimensions[1:]):
-        raise ValueError(
-            f"image_shape may leave open the batch alone, but got {image_shape!r}."
-        )
+        raise _left_open(image_shape)
     if dimensions and dimensions[0] is None:
         rest = _vector(dimensions[1:])
         batch = tf.shape(patches, out_type=rest.dtype)[:1]

@@ -167,14 +167,18 @@ void CheckFold(Check& check, Random& random, const Request& request,
        }});
 }
 
+constexpr Type kHalf = {"half", Number::kHalf, CheckFold<Half>};
+constexpr Type kFloat = {"float", Number::kFloat, CheckFold<float>};
+constexpr Type kInt8 = {"int8", Number::kInt8, CheckFold<uint8_t>};
+
 constexpr Type kTypes[] = {
     {"bfloat16", Number::kBFloat16, CheckFold<BFloat16>},
-    {"half", Number::kHalf, CheckFold<Half>},
-    {"float", Number::kFloat, CheckFold<float>},
+    kHalf,
+    kFloat,
     {"double", Number::kDouble, CheckFold<double>},
     {"complex64", Number::kComplexFloat, CheckFold<Complex<float>>},
     {"complex128", Number::kComplexDouble, CheckFold<Complex<double>>},
-    {"int8", Number::kInt8, CheckFold<uint8_t>},
+    kInt8,
     {"int16", Number::kInt16, CheckFold<uint16_t>},
     {"int32", Number::kInt32, CheckFold<uint32_t>},
     {"int64", Number::kInt64, CheckFold<uint64_t>},
@@ -211,9 +215,8 @@ void TestFoldOfOverlappingRows(Check& check) {
       type.check(check, random, {{2, 19, 41, depth}, spec}, type, CheckShares);
     }
   }
-  const Type real = {"float", Number::kFloat, CheckFold<float>};
   const PatchSpec wide = {{24, 9, 1}, {16, 5, 1}, Padding::kSame};
-  real.check(check, random, {{1, 30, 3001, 2}, wide}, real, CheckShares);
+  kFloat.check(check, random, {{1, 30, 3001, 2}, wide}, kFloat, CheckShares);
 }
 
 // Images larger than most caches, with gaps between the patches; and one of
@@ -221,23 +224,19 @@ void TestFoldOfOverlappingRows(Check& check) {
 void TestLargeFold(Check& check) {
   const PatchSpec gapped = {{2, 4, 1}, {3, 5, 1}, Padding::kSame};
   const PatchSpec dense = {{3, 2, 1}, {2, 1, 2}, Padding::kValid};
-  const Type real = {"float", Number::kFloat, CheckFold<float>};
-  const Type half = {"half", Number::kHalf, CheckFold<Half>};
   Random random(1);
-  real.check(check, random, {{2, 403, 1501, 7}, gapped}, real, CheckShares);
-  real.check(check, random, {{1, 301, 6, 5003}, gapped}, real, CheckShares);
-  half.check(check, random, {{1, 1607, 1501, 7}, dense}, half, CheckShares);
+  kFloat.check(check, random, {{2, 403, 1501, 7}, gapped}, kFloat, CheckShares);
+  kFloat.check(check, random, {{1, 301, 6, 5003}, gapped}, kFloat, CheckShares);
+  kHalf.check(check, random, {{1, 1607, 1501, 7}, dense}, kHalf, CheckShares);
 }
 
 // Images wider than a tile.
 void TestFoldOfWideRows(Check& check) {
   const PatchSpec solid = {{2, 1, 1}, {17, 3, 1}, Padding::kSame};
   const PatchSpec dilated = {{1, 1, 1}, {65, 1, 3}, Padding::kSame};
-  const Type real = {"float", Number::kFloat, CheckFold<float>};
-  const Type int8 = {"int8", Number::kInt8, CheckFold<uint8_t>};
   Random random(1);
-  real.check(check, random, {{1, 3, 17001, 4}, solid}, real, CheckShares);
-  int8.check(check, random, {{1, 2, 9001, 1}, dilated}, int8, CheckShares);
+  kFloat.check(check, random, {{1, 3, 17001, 4}, solid}, kFloat, CheckShares);
+  kInt8.check(check, random, {{1, 2, 9001, 1}, dilated}, kInt8, CheckShares);
 }
 
 // One pixel under a patch of 8 GiB, of which only that one's value is read.
@@ -265,11 +264,10 @@ void TestFoldOfHalfFlushed(Check& check) {
     const FlushedSubnormals flushed;
     CheckShares(check, random, trial);
   };
-  const Type half = {"half", Number::kHalf, CheckFold<Half>};
   ForEachRequest(check.cases() / 5,
                  [&](const Request& request, Random& random) {
                    if (!random.OneIn(5)) return;
-                   half.check(check, random, request, half, check_flushed);
+                   kHalf.check(check, random, request, kHalf, check_flushed);
                  });
 }
 
