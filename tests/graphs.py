@@ -17,6 +17,11 @@ def in_graph(function, *tensors, signature=None, **options):
     return traced(*tensors)
 
 
+def noise(shape):
+    """Never twice the same, where tf.random repeats itself once a seed was set."""
+    return tf.raw_ops.RandomStandardNormal(shape=shape, dtype=tf.float32)
+
+
 def node_types(traced):
     definition = traced.graph.as_graph_def()
     functions = [node for f in definition.library.function for node in f.node_def]

@@ -33,6 +33,7 @@ def extract(images, sizes, strides, rates, padding):
     return patches.reshape(shape)
 
 
+@np.errstate(all="ignore")  # of random bits some are NaN, some too large to add
 def fold(patches, image_shape, sizes, strides, rates, padding):
     """The sum over patches, rounded to the dtype at every addition."""
     images = np.zeros(image_shape, patches.dtype)

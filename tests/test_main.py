@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow as tf
+from graphs import noise
 from test_convert import GRID, IMAGES, contents
 
 import tf_patches
@@ -242,7 +243,7 @@ def test_convert(ours, tmp_path):
 def test_convert_what_is_random(tmp_path, capsys):
     module = tf.Module()
     module.extract = tf.function(
-        lambda: tf_patches.extract_patches(tf.random.normal(IMAGES.shape), **GRID),
+        lambda: tf_patches.extract_patches(noise(IMAGES.shape), **GRID),
         input_signature=[],
         autograph=False,
     )
