@@ -5,7 +5,7 @@
 
 namespace tf_patches {
 
-// Each set has those before it too; AVX2 comes with F16C.
+// Each set has those before it too; AVX2 comes with F16C, AVX-512 with VBMI.
 enum class Instructions { kBase, kSsse3, kAvx2, kAvx512 };
 
 inline Instructions InstructionsOfProcessor() {
@@ -17,6 +17,7 @@ inline Instructions InstructionsOfProcessor() {
   }
   // Processors that slow down where AVX-512 is used do not have VBMI2.
   const bool is_quick = __builtin_cpu_supports("avx512vbmi2") &&
+                        __builtin_cpu_supports("avx512vbmi") &&
                         __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512vl");

@@ -1,35 +1,47 @@
 #include "kernels/shuffle_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <type_traits>
+#include <utility>
 
 #ifdef __x86_64__
-#include <tmmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "kernels/instructions.h"
+#include "kernels/layout.h"
 
 namespace tf_patches {
 namespace {
 
-constexpr int64_t kMostPatchBytes = 64;
-constexpr int64_t kMostLoads = 5;
+constexpr int64_t kMostLoads = 8;
 
-// Fewer bytes are sooner copied than a plan is made.
+// A longer plan does not stay in the first-level cache.
+constexpr int64_t kMostShuffles = 512;
+
+// Fewer bytes are sooner copied than a plan is made: with registers of 64 bytes
+// that takes up to 50 us.
 constexpr int64_t kFewestBytes = 64 << 10;
+constexpr int64_t kFewestBytesForMostLanes = 1 << 20;
 
-// A lane of a shuffle that stays zero.
-constexpr uint8_t kNoLane = 0x80;
+// In a register of 16 bytes this marks the lanes that take no byte, as the
+// shuffle itself has it, in one of 64 those that do.
+constexpr uint8_t kMark = 0x80;
 
-// Whether that many loads are fewer enough than copies of pieces.
-bool IsWorthIt(int64_t loads, int64_t pieces) {
-  return 5 * loads <= 4 * pieces;
+// Whether registers that take so many loads each are sooner made than so many
+// pieces are copied, one by one.
+bool IsWorthIt(int64_t registers, int64_t loads, int64_t pieces) {
+  if (loads > 4) return 3 * registers * loads <= pieces;
+  return 5 * registers * loads <= 4 * pieces;
 }
 
 // Where each byte of `patches` patches lies, from the first one's first byte.
 std::vector<int64_t> Offsets(const PatchGrid& grid, int64_t pixel,
                              int64_t patches) {
   std::vector<int64_t> offsets;
+  offsets.reserve(patches * grid.rows.patch * grid.cols.patch * pixel);
   for (int64_t n = 0; n < patches; ++n) {
     for (int64_t row = 0; row < grid.rows.patch; ++row) {
       for (int64_t col = 0; col < grid.cols.patch; ++col) {
@@ -43,75 +55,103 @@ std::vector<int64_t> Offsets(const PatchGrid& grid, int64_t pixel,
   return offsets;
 }
 
-// The fewest windows of `width` bytes that between them hold all of `offsets`.
-std::vector<int64_t> Windows(std::vector<int64_t> offsets, int64_t width) {
-  std::sort(offsets.begin(), offsets.end());
+// The fewest windows of `width` bytes that hold all of as many offsets.
+std::vector<int64_t> Windows(const int64_t* offsets, int64_t width) {
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
   std::vector<int64_t> windows;
-  for (const int64_t offset : offsets) {
-    if (windows.empty() || offset >= windows.back() + width) {
-      windows.push_back(offset);
+  for (int64_t from = 0;;) {
+    int64_t next = kNone;
+    for (int64_t i = 0; i < width; ++i) {
+      if (offsets[i] >= from) next = std::min(next, offsets[i]);
     }
+    if (next == kNone) return windows;
+    windows.push_back(next);
+    from = next + width;
   }
-  return windows;
 }
 
 }  // namespace
 
 ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes,
-                         int64_t patches) {
-  const int64_t patch_bytes = grid.rows.patch * grid.cols.patch * pixel_bytes;
-  if (!MayUse(Instructions::kSsse3) || patch_bytes > kMostPatchBytes ||
-      patches * patch_bytes < kFewestBytes) {
+                         int64_t patches)
+    : patch_bytes_(grid.rows.patch * grid.cols.patch * pixel_bytes),
+      patch_step_(StepBetween(grid.cols.count, grid.cols.stride, pixel_bytes)) {
+  const int64_t bytes = patches * patch_bytes_;
+  if (grid.rows.Inside().empty()) return;
+  if (MayUse(Instructions::kAvx512) && bytes >= kFewestBytesForMostLanes &&
+      Make(grid, pixel_bytes, 64)) {
     return;
   }
-  if (grid.rows.Inside().empty() || grid.cols.Inside().empty()) return;
-  turn_patches_ = kLanes / std::gcd(kLanes, patch_bytes);
-  const int64_t vectors = turn_patches_ * patch_bytes / kLanes;
-  const int64_t pieces = turn_patches_ * grid.rows.patch *
-                         (grid.cols.rate == 1 ? 1 : grid.cols.patch);
-  if (!IsWorthIt(vectors, pieces)) return;
+  if (MayUse(Instructions::kSsse3) && bytes >= kFewestBytes) {
+    Make(grid, pixel_bytes, 16);
+  }
+}
 
-  const std::vector<int64_t> offsets =
-      Offsets(grid, pixel_bytes, turn_patches_);
+bool ShufflePlan::Make(const PatchGrid& grid, int64_t pixel, int64_t lanes) {
+  const int64_t common = std::gcd(lanes, patch_bytes_);
+  const int64_t turn = lanes / common;
+  const int64_t registers = patch_bytes_ / common;
+  if (registers > kMostShuffles || grid.cols.Inside().size() < turn) {
+    return false;
+  }
+  const int64_t pieces =
+      turn * grid.rows.patch * (grid.cols.rate == 1 ? 1 : grid.cols.patch);
+  if (!IsWorthIt(registers, 1, pieces)) return false;
+
+  const std::vector<int64_t> offsets = Offsets(grid, pixel, turn);
   std::vector<std::vector<int64_t>> windows;
   int64_t most = 0;
-  for (int64_t v = 0; v < vectors; ++v) {
-    const auto first = offsets.begin() + v * kLanes;
-    windows.push_back(Windows({first, first + kLanes}, kLanes));
+  for (int64_t i = 0; i < registers; ++i) {
+    windows.push_back(Windows(&offsets[i * lanes], lanes));
     most = std::max<int64_t>(most, windows.back().size());
-  }
-  if (most > kMostLoads || !IsWorthIt(most * vectors, pieces)) return;
-
-  loads_ = most;
-  turn_step_ = turn_patches_ * grid.cols.stride * pixel_bytes;
-  turn_reach_ = *std::max_element(offsets.begin(), offsets.end()) + kLanes;
-  for (int64_t v = 0; v < vectors; ++v) {
-    windows[v].resize(loads_, turn_reach_);  // those hold no lane
-    for (const int64_t window : windows[v]) {
-      Load load = {std::min(window, turn_reach_ - kLanes), {}};
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        const int64_t at = offsets[v * kLanes + lane] - window;
-        load.lanes[lane] = at >= 0 && at < kLanes ? at : kNoLane;
-      }
-      plan_.push_back(load);
+    if (most > kMostLoads || most * registers > kMostShuffles ||
+        !IsWorthIt(registers, most, pieces)) {
+      return false;
     }
+  }
+
+  lanes_ = lanes;
+  turn_patches_ = turn;
+  loads_ = most;
+  Fill(offsets, std::move(windows));
+  return true;
+}
+
+void ShufflePlan::Fill(const std::vector<int64_t>& offsets,
+                       std::vector<std::vector<int64_t>> windows) {
+  const uint8_t mark = lanes_ == 64 ? kMark : 0;
+  const int64_t end = *std::max_element(offsets.begin(), offsets.end());
+  turn_reach_ = end + lanes_;
+  const int64_t* wanted = offsets.data();
+  for (std::vector<int64_t>& loads : windows) {
+    loads.resize(loads_, turn_reach_);  // those hold no lane
+    for (const int64_t load : loads) {
+      offsets_.push_back(std::min(load, end));
+      Shuffle& shuffle = shuffles_.emplace_back();
+      for (int64_t lane = 0; lane < lanes_; ++lane) {
+        const int64_t at = wanted[lane] - load;
+        const bool takes = at >= 0 && at < lanes_;
+        shuffle.lanes[lane] = takes ? at | mark : kMark ^ mark;
+      }
+    }
+    wanted += lanes_;
   }
 }
 
 #ifdef __x86_64__
 template <int kLoads>
-[[gnu::target("ssse3")]] void ShufflePlan::CopyTurns(int64_t turns,
-                                                     const char* src,
-                                                     char* dst) const {
-  const Load* const end = plan_.data() + plan_.size();
-  for (; turns > 0; --turns, src += turn_step_) {
-    for (const Load* load = plan_.data(); load != end; dst += kLanes) {
+[[gnu::target("ssse3")]] void ShufflePlan::CopyTurns16(int64_t turns,
+                                                       const char* src,
+                                                       char* dst) const {
+  const size_t end = offsets_.size();
+  for (; turns > 0; --turns, src += turn_patches_ * patch_step_) {
+    for (size_t load = 0; load < end; dst += 16) {
       __m128i made = _mm_setzero_si128();
       for (int i = 0; i < kLoads; ++i, ++load) {
         const __m128i bytes = _mm_loadu_si128(
-            reinterpret_cast<const __m128i*>(src + load->offset));
-        const __m128i lanes =
-            _mm_load_si128(reinterpret_cast<const __m128i*>(load->lanes));
+            reinterpret_cast<const __m128i*>(src + offsets_[load]));
+        const __m128i lanes = _mm_load_si128(
+            reinterpret_cast<const __m128i*>(shuffles_[load].lanes));
         made = _mm_or_si128(made, _mm_shuffle_epi8(bytes, lanes));
       }
       _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), made);
@@ -119,33 +159,67 @@ template <int kLoads>
   }
 }
 
-int64_t ShufflePlan::Copy(int64_t count, const char* src, const char* src_end,
-                          char* dst) const {
-  if (loads_ == 0 || src_end - src < turn_reach_) return 0;
-  const int64_t turns = std::min(
-      count / turn_patches_, (src_end - src - turn_reach_) / turn_step_ + 1);
+template <int kLoads>
+[[gnu::target("avx512f,avx512bw,avx512vbmi")]] void ShufflePlan::CopyTurns64(
+    int64_t turns, const char* src, char* dst) const {
+  const size_t end = offsets_.size();
+  for (; turns > 0; --turns, src += turn_patches_ * patch_step_) {
+    for (size_t load = 0; load < end; dst += 64) {
+      __m512i made = _mm512_setzero_si512();
+      for (int i = 0; i < kLoads; ++i, ++load) {
+        const __m512i bytes = _mm512_loadu_si512(src + offsets_[load]);
+        const __m512i lanes = _mm512_load_si512(shuffles_[load].lanes);
+        const __mmask64 marked = _mm512_movepi8_mask(lanes);
+        made = _mm512_mask_permutexvar_epi8(made, marked, lanes, bytes);
+      }
+      _mm512_storeu_si512(dst, made);
+    }
+  }
+}
+
+void ShufflePlan::CopyTurns(int64_t turns, const char* src, char* dst) const {
+  const auto copy = [&](auto loads) {
+    constexpr int kLoads = decltype(loads)::value;
+    if (lanes_ == 64) return CopyTurns64<kLoads>(turns, src, dst);
+    CopyTurns16<kLoads>(turns, src, dst);
+  };
   switch (loads_) {
     case 1:
-      CopyTurns<1>(turns, src, dst);
-      break;
+      return copy(std::integral_constant<int, 1>());
     case 2:
-      CopyTurns<2>(turns, src, dst);
-      break;
+      return copy(std::integral_constant<int, 2>());
     case 3:
-      CopyTurns<3>(turns, src, dst);
-      break;
+      return copy(std::integral_constant<int, 3>());
     case 4:
-      CopyTurns<4>(turns, src, dst);
-      break;
+      return copy(std::integral_constant<int, 4>());
+    case 5:
+      return copy(std::integral_constant<int, 5>());
+    case 6:
+      return copy(std::integral_constant<int, 6>());
+    case 7:
+      return copy(std::integral_constant<int, 7>());
     default:
-      CopyTurns<kMostLoads>(turns, src, dst);
+      return copy(std::integral_constant<int, kMostLoads>());
   }
-  return turns * turn_patches_;
 }
 #else
-int64_t ShufflePlan::Copy(int64_t, const char*, const char*, char*) const {
-  return 0;
-}
+void ShufflePlan::CopyTurns(int64_t, const char*, char*) const {}
 #endif
+
+int64_t ShufflePlan::Copy(int64_t count, const char* src, const char* src_end,
+                          char* dst) const {
+  if (loads_ == 0 || count < turn_patches_ || src_end - src < turn_reach_) {
+    return 0;
+  }
+  const int64_t last = (src_end - src - turn_reach_) / patch_step_;
+  const int64_t turns = std::min(count, last + turn_patches_) / turn_patches_;
+  CopyTurns(turns, src, dst);
+  const int64_t done = turns * turn_patches_;
+  // The rest is less than a turn; one that begins earlier has the last patches.
+  const int64_t first = std::min(count - turn_patches_, last);
+  if (first + turn_patches_ <= done) return done;
+  CopyTurns(1, src + first * patch_step_, dst + first * patch_bytes_);
+  return first + turn_patches_;
+}
 
 }  // namespace tf_patches

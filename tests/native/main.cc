@@ -54,6 +54,7 @@ constexpr Test kKernelTests[] = {
     {"extract: sweep", TestExtract},
     {"extract: many small patches", TestManySmallPatches},
     {"extract: large", TestLargeExtract},
+    {"extract: shuffle plans", TestShufflePlans},
     {"extract: threads", TestExtractInThreads},
     {"fold: sweep", TestFold},
     {"fold: overlapping rows", TestFoldOfOverlappingRows},

@@ -24,6 +24,7 @@ void TestUnitsPerShare(Check& check);
 void TestExtract(Check& check);
 void TestManySmallPatches(Check& check);
 void TestLargeExtract(Check& check);
+void TestShufflePlans(Check& check);
 void TestFoldOfOverlappingRows(Check& check);
 void TestLargeFold(Check& check);
 void TestExtractInThreads(Check& check);
