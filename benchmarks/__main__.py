@@ -64,7 +64,7 @@ def _add_scaling(results: dict, threads: str) -> None:
 
 
 def _rounds(quick: bool) -> int:
-    return 9 if quick else 21
+    return 3 if quick else 7
 
 
 def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:

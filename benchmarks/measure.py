@@ -17,7 +17,8 @@ _BUDGET_SECONDS = 0.5
 
 # A core that had nothing to do while a peer used one thread is slow for so long:
 # what runs on both takes up to three times as long at first, caches aside.
-_WARM_UP_SECONDS = 0.02
+_WARM_UP_SECONDS = 0.06
+_SAMPLES_A_ROUND = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _warm_up(call: Call) -> None:
 
 
 def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
-    """Times all `calls` once a round, so that what disturbs one disturbs all.
+    """Times all `calls` every round, so that what disturbs one disturbs all.
 
     Each is called untimed before, so that no one finds caches and cores as another
     left them. A call much slower than the rest takes part in fewer rounds, at
@@ -58,7 +59,7 @@ def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
         for name, seconds in first.items()
     }
     limit = {
-        name: max(3, int(_BUDGET_SECONDS / _round_seconds(seconds, times[name])))
+        name: max(3, int(_BUDGET_SECONDS / max(seconds, _WARM_UP_SECONDS)))
         for name, seconds in first.items()
     }
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -67,13 +68,14 @@ def time_calls(calls: Mapping[str, Call], rounds: int) -> dict[str, Timing]:
         for name, call in calls.items():
             if turn < limit[name]:
                 _warm_up(call)
-                samples[name].append(_seconds(call, times[name]))
+                for _ in range(_samples(first[name])):
+                    samples[name].append(_seconds(call, times[name]))
     gc.enable()
     return {name: _timing(seconds) for name, seconds in samples.items()}
 
 
-def _round_seconds(seconds: float, times: int) -> float:
-    return max(seconds, _WARM_UP_SECONDS) + seconds * times
+def _samples(seconds: float) -> int:
+    return _SAMPLES_A_ROUND if seconds < _WARM_UP_SECONDS else 1
 
 
 def _timing(samples: list[float]) -> Timing:

@@ -33,7 +33,7 @@ def _milliseconds(case: Case) -> dict[str, float]:
         "forward": FORWARD[0].prepare(case, "float32"),
         "backward": BACKWARD[0].prepare(case, "float32"),
     }
-    timings = time_calls(calls, rounds=9)
+    timings = time_calls(calls, rounds=3)
     return {name: timing.median * 1e3 for name, timing in timings.items()}
 
 
