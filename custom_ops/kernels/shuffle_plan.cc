@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
-#include <type_traits>
 #include <utility>
 
 #ifdef __x86_64__
@@ -79,7 +78,7 @@ ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes,
   const int64_t bytes = patches * patch_bytes_;
   if (grid.rows.Inside().empty()) return;
   if (MayUse(Instructions::kAvx512) && bytes >= kFewestBytesForMostLanes &&
-      Make(grid, pixel_bytes, 64)) {
+      Make(grid, pixel_bytes, kMostLanes)) {
     return;
   }
   if (MayUse(Instructions::kSsse3) && bytes >= kFewestBytes) {
@@ -119,7 +118,7 @@ bool ShufflePlan::Make(const PatchGrid& grid, int64_t pixel, int64_t lanes) {
 
 void ShufflePlan::Fill(const std::vector<int64_t>& offsets,
                        std::vector<std::vector<int64_t>> windows) {
-  const uint8_t mark = lanes_ == 64 ? kMark : 0;
+  const uint8_t mark = lanes_ == kMostLanes ? kMark : 0;
   const int64_t end = *std::max_element(offsets.begin(), offsets.end());
   turn_reach_ = end + lanes_;
   const int64_t* wanted = offsets.data();
@@ -139,6 +138,7 @@ void ShufflePlan::Fill(const std::vector<int64_t>& offsets,
 }
 
 #ifdef __x86_64__
+// These two differ in their instructions, which no template can choose.
 template <int kLoads>
 [[gnu::target("ssse3")]] void ShufflePlan::CopyTurns16(int64_t turns,
                                                        const char* src,
@@ -177,32 +177,16 @@ template <int kLoads>
   }
 }
 
+template <int kLoads>
 void ShufflePlan::CopyTurns(int64_t turns, const char* src, char* dst) const {
-  const auto copy = [&](auto loads) {
-    constexpr int kLoads = decltype(loads)::value;
-    if (lanes_ == 64) return CopyTurns64<kLoads>(turns, src, dst);
-    CopyTurns16<kLoads>(turns, src, dst);
-  };
-  switch (loads_) {
-    case 1:
-      return copy(std::integral_constant<int, 1>());
-    case 2:
-      return copy(std::integral_constant<int, 2>());
-    case 3:
-      return copy(std::integral_constant<int, 3>());
-    case 4:
-      return copy(std::integral_constant<int, 4>());
-    case 5:
-      return copy(std::integral_constant<int, 5>());
-    case 6:
-      return copy(std::integral_constant<int, 6>());
-    case 7:
-      return copy(std::integral_constant<int, 7>());
-    default:
-      return copy(std::integral_constant<int, kMostLoads>());
+  if constexpr (kLoads < kMostLoads) {
+    if (loads_ > kLoads) return CopyTurns<kLoads + 1>(turns, src, dst);
   }
+  if (lanes_ == kMostLanes) return CopyTurns64<kLoads>(turns, src, dst);
+  CopyTurns16<kLoads>(turns, src, dst);
 }
 #else
+template <int kLoads>
 void ShufflePlan::CopyTurns(int64_t, const char*, char*) const {}
 #endif
 
@@ -213,12 +197,12 @@ int64_t ShufflePlan::Copy(int64_t count, const char* src, const char* src_end,
   }
   const int64_t last = (src_end - src - turn_reach_) / patch_step_;
   const int64_t turns = std::min(count, last + turn_patches_) / turn_patches_;
-  CopyTurns(turns, src, dst);
+  CopyTurns<1>(turns, src, dst);
   const int64_t done = turns * turn_patches_;
   // The rest is less than a turn; one that begins earlier has the last patches.
   const int64_t first = std::min(count - turn_patches_, last);
   if (first + turn_patches_ <= done) return done;
-  CopyTurns(1, src + first * patch_step_, dst + first * patch_bytes_);
+  CopyTurns<1>(1, src + first * patch_step_, dst + first * patch_bytes_);
   return first + turn_patches_;
 }
 

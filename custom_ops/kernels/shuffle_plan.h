@@ -39,15 +39,17 @@ class ShufflePlan {
   // that hold those of each register.
   void Fill(const std::vector<int64_t>& offsets,
             std::vector<std::vector<int64_t>> windows);
+  // Copies by at least that many loads for each register, as many as it takes.
+  template <int kLoads>
   void CopyTurns(int64_t turns, const char* src, char* dst) const;
   template <int kLoads>
   void CopyTurns16(int64_t turns, const char* src, char* dst) const;
   template <int kLoads>
   void CopyTurns64(int64_t turns, const char* src, char* dst) const;
 
+  const int64_t patch_bytes_;
+  const int64_t patch_step_;  // in the image, from a patch to the next
   int64_t lanes_ = 0;
-  int64_t patch_bytes_ = 0;
-  int64_t patch_step_ = 0;  // in the image, from a patch to the next
   int64_t turn_patches_ = 0;
   int64_t turn_reach_ = 0;  // bytes of the image that a turn may read
   int64_t loads_ = 0;       // that make up a register of patches

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "native/random.h"
+
 namespace tf_patches {
 
 // `size` bytes, `before` bytes after an aligned address and `after` bytes
@@ -44,6 +46,14 @@ class Buffer {
   const int64_t total_;
   const std::unique_ptr<char[]> bytes_;
 };
+
+// Bytes that are neither zeros, as the padding is, nor canaries.
+inline void FillWithBytes(Random& random, Buffer* buffer) {
+  for (int64_t i = 0; i < buffer->size(); ++i) {
+    const char byte = static_cast<char>(random.Between(1, 255));
+    buffer->data()[i] = byte == Buffer::kCanary ? 1 : byte;
+  }
+}
 
 }  // namespace tf_patches
 

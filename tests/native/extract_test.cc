@@ -25,14 +25,6 @@ std::vector<char> ExtractNaively(const Request& request, int64_t pixel_bytes,
   return patches;
 }
 
-// Bytes that are neither zeros, as the padding is, nor canaries.
-void FillWithBytes(Random& random, Buffer* buffer) {
-  for (int64_t i = 0; i < buffer->size(); ++i) {
-    const char byte = static_cast<char>(random.Between(1, 255));
-    buffer->data()[i] = byte == Buffer::kCanary ? 1 : byte;
-  }
-}
-
 void CheckExtract(Check& check, Random& random, const Request& request,
                   int64_t element_bytes, CheckTrial* check_trial) {
   const int64_t pixel_bytes = request.images[3] * element_bytes;
