@@ -610,10 +610,11 @@ def lambda_layer(function):
 
 
 LAYERS = {"Lambda": lambda_layer(extract), "the op": extract}
+POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 @lowerings
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", POLICIES, indirect=True)
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_keras_fit(layer, policy, lowering, monkeypatch):
     monkeypatch.setenv(SWITCH, lowering)
@@ -626,16 +627,11 @@ def test_keras_fit(layer, policy, lowering, monkeypatch):
         fit = built.fit(images, scores, batch_size=8, epochs=2, verbose=0)
         return fit.history["loss"]
 
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        close = 1e-5 if policy == "float32" else 1e-3
-        expected = losses(lambda_layer(built_in_extract), jit_compile=False)
-        ours = losses(layer, jit_compile=True)
-        np.testing.assert_allclose(ours, expected, rtol=close)
-        assert expected[1] < expected[0]
-    finally:
-        keras.mixed_precision.set_global_policy(before)
+    close = 1e-5 if policy == "float32" else 1e-3
+    expected = losses(lambda_layer(built_in_extract), jit_compile=False)
+    ours = losses(layer, jit_compile=True)
+    np.testing.assert_allclose(ours, expected, rtol=close)
+    assert expected[1] < expected[0]
 
 
 def test_saved_model_in_a_fresh_process(tmp_path):
