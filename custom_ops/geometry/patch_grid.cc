@@ -3,6 +3,8 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace tf_patches {
 namespace {
@@ -37,26 +39,36 @@ int64_t CountPatches(int64_t image, const AxisSpec& spec, Padding padding) {
   return (image - reach + spec.stride) / spec.stride;
 }
 
+// The `x` of [0, modulus) for which number * x leaves 1, or 0 where the modulus
+// is 1, when divided by `modulus`: by Euclid's algorithm, as they have no
+// common divisor.
+int64_t Inverse(int64_t number, int64_t modulus) {
+  int64_t a = modulus, b = number % modulus;
+  int64_t x = 0, y = 1;  // number * x leaves a, number * y leaves b
+  while (b > 0) {
+    const int64_t times = a / b;
+    std::tie(a, b) = std::pair(b, a % b);
+    std::tie(x, y) = std::pair(y, x - times * y);
+  }
+  return (x + modulus) % modulus;
+}
+
 }  // namespace
 
 Cover Axis::Over(int64_t pixel) const {
-  const int64_t divisor = std::gcd(stride, rate);
-  const int64_t index_step = rate / divisor;
-  const int64_t tap_step = stride / divisor;
   const Cover none = {0, 0, 0, index_step, tap_step};
   // Tap `tap` of patch `index` is on the pixel where
-  // index * stride + tap * rate == distance. The first patch has the last tap.
+  // index * stride + tap * rate == distance.
   const int64_t distance = pixel + pad_before;
-  int64_t tap = std::min(patch - 1, distance / rate);
-  if (rate == 1) {
-    tap -= (stride - (distance - tap) % stride) % stride;
-  } else {
-    const int64_t lowest = std::max<int64_t>(0, tap - tap_step + 1);
-    while (tap >= lowest && (distance - tap * rate) % stride != 0) --tap;
-    if (tap < lowest) return none;
-  }
+  if (distance % common != 0) return none;
+  // The taps that solve this are `tap_step` apart; the first patch has the
+  // last.
+  const int64_t least = distance / common % tap_step * unit_tap % tap_step;
+  const int64_t most = std::min(patch - 1, distance / rate);
+  if (most < least) return none;
+  const int64_t tap = most - (most - least) % tap_step;
   const int64_t index = (distance - tap * rate) / stride;
-  if (tap < 0 || index >= count) return none;
+  if (index >= count) return none;
   const int64_t by_tap = tap / tap_step;
   const int64_t by_index = (count - 1 - index) / index_step;
   return {index, tap, std::min(by_tap, by_index) + 1, index_step, tap_step};
@@ -74,14 +86,14 @@ std::optional<Error> MakeAxis(const char* name, int64_t image,
   const int64_t count = CountPatches(image, spec, padding);
   if (count < 0) {
     return Error{ErrorKind::kInvalidArgument,
-                 "Computed output size would be negative: with padding VALID, "
-                 "patches of " +
-                     std::to_string(spec.EffectiveSize()) + " " + name +
-                     " (sizes " + std::to_string(spec.size) + ", rates " +
-                     std::to_string(spec.rate) + ") and strides " +
+                 "A patch of " + std::to_string(spec.EffectiveSize()) + " " +
+                     name + " (sizes " + std::to_string(spec.size) +
+                     ", rates " + std::to_string(spec.rate) +
+                     ") does not fit in an image of " + std::to_string(image) +
+                     " " + name + ", with strides " +
                      std::to_string(spec.stride) +
-                     " do not fit in an image of " + std::to_string(image) +
-                     " " + name + "."};
+                     " and padding VALID. Use a smaller size or rate, or "
+                     "padding SAME."};
   }
   int64_t pad_before = 0;
   if (padding == Padding::kSame && count > 0) {
@@ -89,7 +101,12 @@ std::optional<Error> MakeAxis(const char* name, int64_t image,
     pad_before =
         std::max<int64_t>(0, covered - image + spec.EffectiveSize()) / 2;
   }
-  *axis = {image, spec.size, spec.stride, spec.rate, pad_before, count};
+  const int64_t common = std::gcd(spec.stride, spec.rate);
+  const int64_t index_step = spec.rate / common;
+  const int64_t tap_step = spec.stride / common;
+  *axis = {
+      image, spec.size, spec.stride, spec.rate, pad_before,
+      count, common,    index_step,  tap_step,  Inverse(index_step, tap_step)};
   return std::nullopt;
 }
 

@@ -41,6 +41,11 @@ struct Axis {
   int64_t rate;
   int64_t pad_before;
   int64_t count;
+  // Of all patches over a pixel, from one to the next, as in Cover.
+  int64_t common;  // the greatest common divisor of stride and rate
+  int64_t index_step;
+  int64_t tap_step;
+  int64_t unit_tap;  // unit_tap * index_step leaves 1, divided by tap_step
 
   int64_t EffectiveSize() const { return (patch - 1) * rate + 1; }
 

@@ -22,28 +22,33 @@ std::string Got(const std::vector<int32_t>& values) {
 std::optional<Error> CheckLength(const std::string& name,
                                  const std::vector<int32_t>& values) {
   if (values.size() >= 4) return std::nullopt;
-  return Error{ErrorKind::kInvalidArgument,
-               name + " must have 4 values, [1, rows, cols, 1]" + Got(values)};
+  return WrongLength(name, values);
 }
 
 std::optional<Error> CheckValues(const std::string& name,
                                  const std::vector<int32_t>& values) {
   if (values[0] != 1 || values[3] != 1) {
     return Error{ErrorKind::kUnimplemented,
-                 "Only " + name +
-                     " across space are supported: it must be "
-                     "[1, rows, cols, 1]" +
+                 name +
+                     " must be [1, rows, cols, 1], as batch and depth cannot "
+                     "be cut into patches" +
                      Got(values)};
   }
-  if (values[1] < 1 || values[2] < 1) {
-    return Error{ErrorKind::kOutOfRange,
-                 name + " is out of range: rows and cols must be at least 1" +
-                     Got(values)};
-  }
+  if (values[1] < 1 || values[2] < 1) return TooSmall(name, values);
   return std::nullopt;
 }
 
 }  // namespace
+
+Error WrongLength(const std::string& name, const std::vector<int32_t>& values) {
+  return {ErrorKind::kInvalidArgument,
+          name + " must have 4 values, [1, rows, cols, 1]" + Got(values)};
+}
+
+Error TooSmall(const std::string& name, const std::vector<int32_t>& values) {
+  return {ErrorKind::kOutOfRange,
+          name + " must be at least 1 in rows and cols" + Got(values)};
+}
 
 std::optional<Error> ParsePatchSpec(const std::vector<int32_t>& sizes,
                                     const std::vector<int32_t>& strides,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "geometry/error.h"
@@ -29,6 +30,10 @@ struct PatchSpec {
   AxisSpec cols;
   Padding padding;
 };
+
+// Faults of the attribute `name`, that has `values`.
+Error WrongLength(const std::string& name, const std::vector<int32_t>& values);
+Error TooSmall(const std::string& name, const std::vector<int32_t>& values);
 
 // Reads the op's attributes, each `[1, rows, cols, 1]`, into `spec`. Returns
 // the error of the first one that is wrong, of the class TensorFlow's op gives.

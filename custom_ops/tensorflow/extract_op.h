@@ -24,7 +24,8 @@ class ExtractPatchesOp : public tensorflow::OpKernel {
 
   void Compute(tensorflow::OpKernelContext* context) override {
     const tensorflow::Tensor& images = context->input(0);
-    OP_REQUIRES_OK(context, CheckRank4("images", images));
+    OP_REQUIRES(context, images.dims() == 4,
+                ToStatus(WrongImages(images.shape().DebugString())));
     PatchGrid grid;
     OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(
                                 {images.dim_size(0), images.dim_size(1),

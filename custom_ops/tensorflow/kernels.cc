@@ -26,10 +26,7 @@ using ::tensorflow::TensorShape;
 absl::Status ReadImageShape(const Tensor& tensor,
                             std::array<int64_t, 4>* shape) {
   if (tensor.dims() != 1 || tensor.NumElements() != 4) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "image_shape must be a vector of 4 integers, [batch, rows, cols, "
-        "depth], but got shape ",
-        tensor.shape().DebugString(), "."));
+    return ToStatus(WrongImageShape(tensor.shape().DebugString()));
   }
   for (int i = 0; i < 4; ++i) {
     (*shape)[i] = tensor.dtype() == tensorflow::DT_INT32
@@ -77,19 +74,17 @@ class FoldPatchesOp : public OpKernel {
 
   void Compute(OpKernelContext* context) override {
     const Tensor& patches = context->input(0);
-    OP_REQUIRES_OK(context, CheckRank4("patches", patches));
+    OP_REQUIRES(context, patches.dims() == 4,
+                ToStatus(WrongPatches(patches.shape().DebugString())));
     std::array<int64_t, 4> image_shape;
     OP_REQUIRES_OK(context, ReadImageShape(context->input(1), &image_shape));
     PatchGrid grid;
     OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec_, &grid)));
     const TensorShape expected(grid.patches_shape());
-    OP_REQUIRES(
-        context, patches.shape() == expected,
-        absl::InvalidArgumentError(absl::StrCat(
-            "patches of shape ", patches.shape().DebugString(),
-            " do not belong to image_shape ",
-            TensorShape(image_shape).DebugString(),
-            ", whose patches have shape ", expected.DebugString(), ".")));
+    OP_REQUIRES(context, patches.shape() == expected,
+                ToStatus(Mismatch(patches.shape().DebugString(),
+                                  TensorShape(image_shape).DebugString(),
+                                  expected.DebugString())));
     Tensor* images = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(
                                 0, TensorShape(image_shape), &images));

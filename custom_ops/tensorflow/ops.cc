@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -26,12 +26,6 @@ bool SpaceIsKnown(InferenceContext* c, ShapeHandle images) {
          c->ValueKnown(c->Dim(images, 2));
 }
 
-absl::Status Refuse(const char* name, const char* wants,
-                    const std::vector<int32_t>& values) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      name, wants, ", but got [", absl::StrJoin(values, ", "), "]."));
-}
-
 // TensorFlow's shape function calls invalid what its kernel accepts, a list of
 // more than four values, and what its kernel calls out of range: strides, at
 // which it looks only where it counts patches.
@@ -40,12 +34,11 @@ absl::Status CheckBeforeKernel(InferenceContext* c, ShapeHandle images) {
   TF_RETURN_IF_ERROR(c->GetAttr("ksizes", &sizes));
   TF_RETURN_IF_ERROR(c->GetAttr("strides", &strides));
   TF_RETURN_IF_ERROR(c->GetAttr("rates", &rates));
-  const char* const four = " must have 4 values, [1, rows, cols, 1]";
-  if (sizes.size() != 4) return Refuse("sizes", four, sizes);
-  if (strides.size() != 4) return Refuse("strides", four, strides);
-  if (rates.size() != 4) return Refuse("rates", four, rates);
+  if (sizes.size() != 4) return ToStatus(WrongLength("sizes", sizes));
+  if (strides.size() != 4) return ToStatus(WrongLength("strides", strides));
+  if (rates.size() != 4) return ToStatus(WrongLength("rates", rates));
   if (SpaceIsKnown(c, images) && std::min(strides[1], strides[2]) < 1) {
-    return Refuse("strides", " must be at least 1", strides);
+    return absl::InvalidArgumentError(TooSmall("strides", strides).message);
   }
   return absl::OkStatus();
 }
@@ -56,12 +49,10 @@ absl::Status ReadPatchSpec(InferenceContext* c, ShapeHandle images,
   return tf_patches::ReadPatchSpec(c, spec);
 }
 
-absl::Status WithRank4(InferenceContext* c, const char* name,
+absl::Status WithRank4(InferenceContext* c, Refusal* wrong,
                        ShapeHandle* shape) {
   if (c->WithRank(c->input(0), 4, shape).ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " must be 4-dimensional, but got shape ",
-                   c->DebugString(c->input(0)), "."));
+  return ToStatus(wrong(c->DebugString(c->input(0))));
 }
 
 absl::Status CountPatches(InferenceContext* c, const char* name,
@@ -106,7 +97,7 @@ absl::Status PatchesShape(InferenceContext* c, ShapeHandle images,
 
 absl::Status ExtractPatchesShape(InferenceContext* c) {
   ShapeHandle images, patches;
-  TF_RETURN_IF_ERROR(WithRank4(c, "images", &images));
+  TF_RETURN_IF_ERROR(WithRank4(c, WrongImages, &images));
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
   TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &patches));
@@ -114,43 +105,53 @@ absl::Status ExtractPatchesShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+// The shape in the input `image_shape`, as far as it is known.
+absl::Status ReadImageShape(InferenceContext* c, ShapeHandle* images) {
+  ShapeHandle vector;
+  DimensionHandle length;
+  if (!c->WithRank(c->input(1), 1, &vector).ok() ||
+      !c->WithValue(c->Dim(vector, 0), 4, &length).ok()) {
+    return ToStatus(WrongImageShape(c->DebugString(c->input(1))));
+  }
+  const absl::Status status = c->MakeShapeFromShapeTensor(1, images);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image_shape cannot be read: ", status.message()));
+  }
+  return c->WithRank(*images, 4, images);
+}
+
 // Completes `images`, which an image_shape that is not known leaves open, by
 // what the patches tell.
-absl::Status MergeShapes(InferenceContext* c, ShapeHandle patches,
-                         const PatchSpec& spec, ShapeHandle* images) {
-  DimensionHandle batch, depth;
-  TF_RETURN_IF_ERROR(c->Merge(c->Dim(*images, 0), c->Dim(patches, 0), &batch));
-  TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 0, batch, images));
-  if (c->ValueKnown(c->Dim(patches, 3))) {
-    TF_RETURN_IF_ERROR(c->Divide(c->Dim(patches, 3),
-                                 spec.rows.size * spec.cols.size,
-                                 /*evenly_divisible=*/true, &depth));
-    TF_RETURN_IF_ERROR(c->Merge(c->Dim(*images, 3), depth, &depth));
-    TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 3, depth, images));
+absl::Status Complete(InferenceContext* c, ShapeHandle patches,
+                      const PatchSpec& spec, ShapeHandle* images) {
+  if (!c->ValueKnown(c->Dim(*images, 0))) {
+    TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 0, c->Dim(patches, 0), images));
   }
-  ShapeHandle expected;
-  TF_RETURN_IF_ERROR(PatchesShape(c, *images, spec, &expected));
-  return c->Merge(patches, expected, &expected);
+  const DimensionHandle values = c->Dim(patches, 3);
+  if (c->ValueKnown(c->Dim(*images, 3)) || !c->ValueKnown(values)) {
+    return absl::OkStatus();
+  }
+  const int64_t pixels = spec.rows.size * spec.cols.size;
+  if (c->Value(values) % pixels != 0) {
+    return ToStatus(NotWholePixels(spec.rows.size, spec.cols.size,
+                                   c->DebugString(patches)));
+  }
+  return c->ReplaceDim(*images, 3, c->MakeDim(c->Value(values) / pixels),
+                       images);
 }
 
 absl::Status FoldPatchesShape(InferenceContext* c) {
-  ShapeHandle patches, images;
-  TF_RETURN_IF_ERROR(WithRank4(c, "patches", &patches));
-  TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(1, &images));
-  const std::string given = c->DebugString(images);
-  if (!c->WithRank(images, 4, &images).ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "image_shape must have 4 values, [batch, rows, cols, depth], but got ",
-        given, "."));
-  }
+  ShapeHandle patches, images, expected, same;
+  TF_RETURN_IF_ERROR(WithRank4(c, WrongPatches, &patches));
+  TF_RETURN_IF_ERROR(ReadImageShape(c, &images));
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
-  const std::string image_shape = c->DebugString(images);
-  const absl::Status status = MergeShapes(c, patches, spec, &images);
-  if (!status.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "patches of shape ", c->DebugString(patches),
-        " do not belong to image_shape ", image_shape, ": ", status.message()));
+  TF_RETURN_IF_ERROR(Complete(c, patches, spec, &images));
+  TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &expected));
+  if (!c->Merge(patches, expected, &same).ok()) {
+    return ToStatus(Mismatch(c->DebugString(patches), c->DebugString(images),
+                             c->DebugString(expected)));
   }
   c->set_output(0, images);
   return absl::OkStatus();

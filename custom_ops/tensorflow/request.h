@@ -5,37 +5,34 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
-#include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/util/padding.h"
 
 namespace tf_patches {
 
-inline absl::Status ToStatus(const std::optional<Error>& error) {
-  if (!error) return absl::OkStatus();
-  switch (error->kind) {
+inline absl::Status ToStatus(const Error& error) {
+  switch (error.kind) {
     case ErrorKind::kOutOfRange:
-      return absl::OutOfRangeError(error->message);
+      return absl::OutOfRangeError(error.message);
     case ErrorKind::kUnimplemented:
-      return absl::UnimplementedError(error->message);
+      return absl::UnimplementedError(error.message);
     case ErrorKind::kInvalidArgument:
       break;
   }
-  return absl::InvalidArgumentError(error->message);
+  return absl::InvalidArgumentError(error.message);
 }
 
-inline absl::Status CheckRank4(const char* name,
-                               const tensorflow::Tensor& tensor) {
-  if (tensor.dims() == 4) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " must be 4-dimensional, but got shape ",
-                   tensor.shape().DebugString(), "."));
+inline absl::Status ToStatus(const std::optional<Error>& error) {
+  return error ? ToStatus(*error) : absl::OkStatus();
 }
+
+// How a tensor of a shape is refused.
+using Refusal = Error(const std::string& shape);
 
 // `Context` is an OpKernelConstruction or an InferenceContext.
 template <typename Context>

@@ -140,7 +140,7 @@ class FoldLoop {
     return sums;
   }
 
-  const PatchGrid& grid_;
+  const PatchGrid grid_;
   const PrimitiveType type_;
   const int64_t patch_;
   const Places values_;

@@ -97,7 +97,8 @@ ffi::Error Fold(ffi::ThreadPool threads, ffi::AnyBuffer patches,
     return error;
   }
   const std::optional<Number> number = NumberOf(images->element_type());
-  if (!number) return ffi::Error::InvalidArgument("patches are not numbers.");
+  if (!number)
+    return ffi::Error::InvalidArgument("fold_patches does not support bool.");
   const FoldFunction fold = FoldPatchesOf(*number);
   const void* const from = patches.untyped_data();
   void* const to = images->untyped_data();

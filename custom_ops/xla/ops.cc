@@ -53,21 +53,21 @@ struct Operand {
   bool batch_varies;  // at run time, up to that of `shape`
 };
 
+absl::Status Varies(const char* name) {
+  return absl::UnimplementedError(
+      absl::StrCat("XLA must know the rows, cols and depth of ", name,
+                   " when it compiles a function; only the batch may vary."));
+}
+
 absl::Status ReadOperand(XlaOpKernelContext* context, const char* name,
-                         Operand* operand) {
+                         Refusal* wrong, Operand* operand) {
   TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(0));
   const absl::Span<const int64_t> dimensions = shape.dimensions();
   if (dimensions.size() != 4) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, " must be 4-dimensional, but got shape ",
-                     ToString(dimensions), "."));
+    return ToStatus(wrong(ToString(dimensions)));
   }
   for (const int axis : {1, 2, 3}) {
-    if (shape.is_dynamic_dimension(axis)) {
-      return absl::UnimplementedError(absl::StrCat(
-          "XLA must know the rows, cols and depth of ", name,
-          " when it compiles a function; only the batch may vary."));
-    }
+    if (shape.is_dynamic_dimension(axis)) return Varies(name);
   }
   operand->op = context->Input(0);
   operand->type = shape.element_type();
@@ -81,18 +81,11 @@ absl::Status ReadImageShape(XlaOpKernelContext* context,
                             std::array<int64_t, 4>* shape) {
   TF_ASSIGN_OR_RETURN(const xla::Shape given, context->InputXlaShape(1));
   if (given.dimensions().size() != 1 || given.dimensions(0) != 4) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "image_shape must be a vector of 4 integers, [batch, rows, cols, "
-        "depth], but got shape ",
-        ToString(given.dimensions()), "."));
+    return ToStatus(WrongImageShape(ToString(given.dimensions())));
   }
   std::vector<bool> varies;
   TF_RETURN_IF_ERROR(context->ResolveInputDynamismIntoPredVector(1, &varies));
-  if (varies[1] || varies[2] || varies[3]) {
-    return absl::InvalidArgumentError(
-        "XLA must know the rows, cols and depth of image_shape when it "
-        "compiles a function; only the batch may vary.");
-  }
+  if (varies[1] || varies[2] || varies[3]) return Varies("image_shape");
   std::vector<int64_t> most;
   TF_RETURN_IF_ERROR(context->ConstantInputAsIntVector(
       1, &most, xla::ValueInferenceMode::kUpperBound));
@@ -155,7 +148,8 @@ class ExtractPatchesOp : public PatchesOp {
 
   void Compile(XlaOpKernelContext* context) override {
     Operand images;
-    OP_REQUIRES_OK(context, ReadOperand(context, "images", &images));
+    OP_REQUIRES_OK(context,
+                   ReadOperand(context, "images", WrongImages, &images));
     PatchGrid grid;
     OP_REQUIRES_OK(context,
                    ToStatus(MakePatchGrid(images.shape, spec(), &grid)));
@@ -170,18 +164,17 @@ class FoldPatchesOp : public PatchesOp {
 
   void Compile(XlaOpKernelContext* context) override {
     Operand patches;
-    OP_REQUIRES_OK(context, ReadOperand(context, "patches", &patches));
+    OP_REQUIRES_OK(context,
+                   ReadOperand(context, "patches", WrongPatches, &patches));
     std::array<int64_t, 4> image_shape;
     OP_REQUIRES_OK(context, ReadImageShape(context, &image_shape));
     PatchGrid grid;
     OP_REQUIRES_OK(context,
                    ToStatus(MakePatchGrid(image_shape, spec(), &grid)));
-    OP_REQUIRES(context, patches.shape == grid.patches_shape(),
-                absl::InvalidArgumentError(absl::StrCat(
-                    "patches of shape ", ToString(patches.shape),
-                    " do not belong to image_shape ", ToString(image_shape),
-                    ", whose patches have shape ",
-                    ToString(grid.patches_shape()), ".")));
+    OP_REQUIRES(
+        context, patches.shape == grid.patches_shape(),
+        ToStatus(Mismatch(ToString(patches.shape), ToString(image_shape),
+                          ToString(grid.patches_shape()))));
     Finish(context, grid, patches, image_shape, CallFoldPatches,
            LowerFoldPatches);
   }
