@@ -38,7 +38,7 @@ bench: build
 bench-quick: build
 	$(BIN)/python -m benchmarks --quick
 
-native-test: $(NATIVE)/address.passed $(NATIVE)/thread.passed $(NATIVE)/shipped.passed
+native-test: $(patsubst %,$(NATIVE)/%.passed,address thread shipped portable)
 
 lint: build
 	$(BIN)/ruff check .
@@ -80,6 +80,8 @@ $(NATIVE)/thread.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=thread
 $(NATIVE)/thread.passed: NATIVE_ARGS := --only threads
 # As setup.py compiles them: vectors are chosen at that level alone.
 $(NATIVE)/shipped.passed: NATIVE_FLAGS := -O3 -DNDEBUG -ffp-contract=off
+# What processors other than x86-64 run.
+$(NATIVE)/portable.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address,undefined -DTF_PATCHES_PORTABLE
 $(NATIVE)/%.passed: $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@mkdir -p $(NATIVE)
 	$(CXX) -std=c++17 $(NATIVE_FLAGS) -Wall -Wextra -Werror -pthread \

@@ -130,7 +130,7 @@ int64_t CountSafe(const Pieces& pieces, int64_t width, const char* src,
                    readable / pieces.patches.step + 1});
 }
 
-#ifdef __SSE2__
+#ifdef TF_PATCHES_X86
 // Copies pieces of one lane each, where those of neighbouring patches lie side
 // by side in the image: a square of lanes at a time, a patch's pieces down and
 // the patches across. Returns how many patches it copied, from the first on.
@@ -344,7 +344,7 @@ class Extractor {
                        Spaced(count, grid_.cols.rate, pixel_), src, dst);
   }
 
-  const PatchGrid& grid_;
+  const PatchGrid grid_;
   const int64_t pixel_;
   const int64_t image_row_;
   const int64_t image_;

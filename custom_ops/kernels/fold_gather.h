@@ -194,7 +194,7 @@ class Gatherer {
     }
   }
 
-  const PatchGrid& grid_;
+  const PatchGrid grid_;
   const Layout layout_;
   const bool streamed_;
   const T* const patches_;

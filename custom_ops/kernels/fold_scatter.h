@@ -73,6 +73,7 @@ class Scatterer {
     const Range across = grid_.cols.PatchesOver(cols);
     for (int64_t i = down.begin; i < down.end; ++i) {
       const Range taps = grid_.rows.TapsOn(i, rows);
+      if (taps.empty()) continue;
       WithWidestVectors([&] {
         for (int64_t j = across.begin; j < across.end; ++j) {
           AddPatch(batch, i, taps, j, grid_.cols.TapsOn(j, cols));
@@ -101,7 +102,7 @@ class Scatterer {
     }
   }
 
-  const PatchGrid& grid_;
+  const PatchGrid grid_;
   const Layout layout_;
   const T* const patches_;
   T* const images_;

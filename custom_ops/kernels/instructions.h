@@ -3,16 +3,31 @@
 #ifndef TF_PATCHES_KERNELS_INSTRUCTIONS_H_
 #define TF_PATCHES_KERNELS_INSTRUCTIONS_H_
 
+// Tests define TF_PATCHES_PORTABLE to run what other processors run.
+#if defined(__x86_64__) && !defined(TF_PATCHES_PORTABLE)
+#define TF_PATCHES_X86
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 namespace tf_patches {
 
 // Each set has those before it too; AVX2 comes with F16C, AVX-512 with VBMI.
 enum class Instructions { kBase, kSsse3, kAvx2, kAvx512 };
 
+#ifdef TF_PATCHES_X86
+// clang 14 has no __builtin_cpu_supports("f16c").
+inline bool HasF16c() {
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 inline Instructions InstructionsOfProcessor() {
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("ssse3")) return Instructions::kBase;
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("f16c")) {
+  if (!__builtin_cpu_supports("avx2") || !HasF16c()) {
     return Instructions::kSsse3;
   }
   // Processors that slow down where AVX-512 is used do not have VBMI2.
@@ -34,7 +49,7 @@ inline bool MayUse(Instructions instructions) {
   return usable_instructions >= instructions;
 }
 
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
 template <typename Run>
 [[gnu::target("avx512f,avx512bw,avx512vl"), gnu::flatten]] void RunOnAvx512(
     const Run& run) {
@@ -53,7 +68,7 @@ template <typename Run>
 // memory takes up to a third less, and extracting them a tenth.
 template <typename Run>
 void WithWidestVectors(const Run& run) {
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
   if (MayUse(Instructions::kAvx512)) return RunOnAvx512(run);
   if (MayUse(Instructions::kAvx2)) return RunOnAvx2(run);
 #endif

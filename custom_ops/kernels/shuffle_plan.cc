@@ -5,10 +5,6 @@
 #include <numeric>
 #include <utility>
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
-
 #include "kernels/instructions.h"
 #include "kernels/layout.h"
 
@@ -137,7 +133,7 @@ void ShufflePlan::Fill(const std::vector<int64_t>& offsets,
   }
 }
 
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
 // These two differ in their instructions, which no template can choose.
 template <int kLoads>
 [[gnu::target("ssse3")]] void ShufflePlan::CopyTurns16(int64_t turns,

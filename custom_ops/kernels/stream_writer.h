@@ -6,9 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "kernels/instructions.h"
 
 namespace tf_patches {
 
@@ -56,7 +54,7 @@ class StreamWriter {
 
   // Makes all that this thread's writers wrote visible to other threads.
   static void Publish() {
-#ifdef __SSE2__
+#ifdef TF_PATCHES_X86
     _mm_sfence();
 #endif
   }
@@ -76,7 +74,7 @@ class StreamWriter {
   }
 
   static void StoreLine(char* dst, const char* src) {
-#ifdef __SSE2__
+#ifdef TF_PATCHES_X86
     for (int64_t i = 0; i < kLine; i += sizeof(__m128i)) {
       _mm_stream_si128(
           reinterpret_cast<__m128i*>(dst + i),

@@ -5,16 +5,12 @@
 #include <cstring>
 #include <type_traits>
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
-
 #include "kernels/instructions.h"
 
 namespace tf_patches {
 namespace {
 
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
 // The rest of the library runs on every x86-64; these functions are called only
 // where the processor has AVX2 and F16C.
 #define TF_PATCHES_AVX2 [[gnu::target("avx2,f16c")]]
@@ -278,11 +274,11 @@ void AddRunWithLanes(const typename Lanes::Number* src, int64_t length,
 }
 
 #undef TF_PATCHES_AVX2
-#endif  // __x86_64__
+#endif  // TF_PATCHES_X86
 
 }  // namespace
 
-#ifdef __x86_64__
+#ifdef TF_PATCHES_X86
 void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
              const Runs& runs) {
   SumWithLanes<HalfLanes>(src, outer, inner, dst, runs);

@@ -2,11 +2,11 @@
 #ifndef TF_PATCHES_KERNELS_TRANSPOSE_H_
 #define TF_PATCHES_KERNELS_TRANSPOSE_H_
 
-#ifdef __SSE2__
-
-#include <emmintrin.h>
-
 #include <cstdint>
+
+#include "kernels/instructions.h"
+
+#ifdef TF_PATCHES_X86
 
 namespace tf_patches {
 
@@ -39,6 +39,6 @@ void Transpose(__m128i (&rows)[16 / kLaneBytes]) {
 
 }  // namespace tf_patches
 
-#endif  // __SSE2__
+#endif  // TF_PATCHES_X86
 
 #endif  // TF_PATCHES_KERNELS_TRANSPOSE_H_
