@@ -29,6 +29,10 @@ BUILD_INFO = Path("tf_patches", "_build_info.json")
 # Without NDEBUG the checks inside TensorFlow's headers would run too. A product and
 # a sum made one (contracted), where a processor can, would round otherwise.
 FLAGS = ["-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra"]
+# Two copies of the package in a process share nothing: the libraries hide what
+# they are made of, the C++ library's templates too.
+FLAGS += ["-fvisibility=hidden", "-fvisibility-inlines-hidden"]
+LINK_FLAGS = [f"-Wl,--version-script={SOURCES / 'exports.map'}"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class BuildLibraries(build_ext):
         headers = [f"-isystem{self._headers}/{f}" for f in library.header_folders]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda s: self._compile(s, headers), sources))
-        flags = [*self._link_flags, *library.link_flags]
+        flags = [*LINK_FLAGS, *self._link_flags, *library.link_flags]
         self._run(["-shared", "-o", str(path), *objects, *flags], "linked")
 
     def _compile(self, source, headers):

@@ -21,9 +21,9 @@ def without(name):
     return lambda package: (package / name).unlink()
 
 
-def with_text(name):
-    """Text in a library's place."""
-    return lambda package: (package / name).write_text("no library")
+def with_text(name, text="no library", encoding="utf-8"):
+    """Text in a file's place."""
+    return lambda package: (package / name).write_text(text, encoding)
 
 
 def with_build_info(**values):

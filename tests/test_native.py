@@ -1,6 +1,8 @@
 """The compiled library: what it was built with, and what is said where it is unfit."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -46,6 +48,11 @@ UNFIT = {
         ["TensorFlow 3.0.0-rc1", tf.__version__],
     ),
     "not compiled": (without("_build_info.json"), ["not been compiled"]),
+    "no values": (with_text("_build_info.json", "{}"), ["missing or damaged"]),
+    "a list": (with_text("_build_info.json", "[]"), ["missing or damaged"]),
+    "a number": (with_build_info(tensorflow=2), ["missing or damaged"]),
+    "half a file": (with_text("_build_info.json", '{"tens'), ["missing or damaged"]),
+    "no text": (with_text("_build_info.json", "\xff", "latin-1"), ["damaged"]),
     "no library": (without("_ops.so"), ["_ops.so"]),
     "the start of a library": (cut, ["_ops.so", tf.__version__]),
     "text": (with_text("_ops.so"), ["_ops.so", tf.__version__]),
@@ -71,6 +78,7 @@ def messages(tmp_path_factory):
                 import tf_patches
             except ImportError as error:
                 messages.append(str(error))
+            sys.path.remove(folder)
             for name in [name for name in sys.modules if name.startswith("tf_patches")]:
                 del sys.modules[name]
         print(json.dumps(messages))
@@ -102,3 +110,37 @@ def test_another_patch_of_the_same_minor_version(tmp_path):
     )
     copy = tmp_path / "tf_patches" / "__init__.py"
     assert printed.split() == [str(copy), another]
+
+
+def test_sources_that_hide_an_installation(tmp_path):
+    """As where one stands in a clone, after `pip install .`."""
+    copy_package(tmp_path / "clone", without("_build_info.json"))
+    installed = copy_package(tmp_path / "site-packages")["cwd"]
+    printed = child_output(
+        """
+        import sys
+        import tensorflow
+        sys.path[1:1] = sys.argv[1:]
+        try:
+            import tf_patches
+        except ImportError as error:
+            print(error)
+        """,
+        installed,
+        cwd=tmp_path / "clone",
+        PYTHONPATH="",
+    )
+    assert f"Python runs in {tmp_path / 'clone'}" in printed
+    assert f"hide the installed package in {installed / 'tf_patches'}" in printed
+    assert "another folder" in printed
+    assert "pip install" not in printed
+
+
+@pytest.mark.parametrize("library", ["_ops", "_builtin", "_xla"])
+def test_libraries_show_nothing(library):
+    """Two copies of the package in a process would share what they show."""
+    path = Path(tf_patches.__file__).parent / f"{library}.so"
+    shown = subprocess.check_output(
+        ["nm", "--dynamic", "--defined-only", path], text=True
+    ).splitlines()
+    assert [line for line in shown if "tf_patches_" not in line] == []

@@ -1,6 +1,7 @@
 """Finds, checks and loads the compiled libraries."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 _FOLDER = Path(__file__).parent
 _BUILD_INFO = _FOLDER / "_build_info.json"
+_NEEDED = ("tensorflow", "xla")  # of what is in it
 # Without isolation, to compile against the TensorFlow that is running.
 _REBUILD = (
     'pip install "setuptools>=77" && '
@@ -34,12 +36,30 @@ def build_info() -> dict[str, Any]:
 
 def _read_build_info() -> dict[str, Any]:
     try:
-        return json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        info = json.loads(_BUILD_INFO.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # of JSON, or of UTF-8
+        info = None
+    if isinstance(info, dict) and all(isinstance(info.get(k), str) for k in _NEEDED):
+        return info
+    if hidden := _hidden_installation():
         raise ImportError(
-            f"tf_patches has not been compiled: {_BUILD_INFO.name} in {_FOLDER} "
-            f"is missing or damaged. In the tf_patches source folder, run: {_REBUILD}"
-        ) from None
+            f"Python runs in {_FOLDER.parent}, where the sources of tf_patches hide "
+            f"the installed package in {hidden}. Change to another folder, or run "
+            "python -P (Python 3.11 or newer), which leaves the folder out."
+        )
+    raise ImportError(
+        f"tf_patches has not been compiled: {_BUILD_INFO.name} in {_FOLDER} "
+        f"is missing or damaged. In the tf_patches source folder, run: {_REBUILD}"
+    )
+
+
+def _hidden_installation() -> Path | None:
+    """Another tf_patches that Python would find, if it did not find this first."""
+    for entry in sys.path:
+        package = Path(entry or ".", _FOLDER.name).resolve()
+        if package != _FOLDER.resolve() and (package / _BUILD_INFO.name).is_file():
+            return package
+    return None
 
 
 def _load_ops() -> ModuleType:
