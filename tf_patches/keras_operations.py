@@ -8,7 +8,30 @@ import tensorflow as tf
 
 from tf_patches import ops
 
-_register = keras.saving.register_keras_serializable(package="tf_patches")
+_PACKAGE = "tf_patches"
+
+
+class _WholeName(str):
+    """A name that is found by nothing shorter.
+
+    When it loads a function of the user's that is not registered, Keras takes any
+    object whose name ends in `>` and the function's own name.
+    """
+
+    __slots__ = ()
+
+    def endswith(self, *_: Any) -> bool:
+        return False
+
+
+def _register(value: Any) -> Any:
+    """Registers what `.keras` files name; those of version 0.1.0 by its name there."""
+    name = value.__name__
+    keras.saving.get_custom_objects()[_WholeName(f"{_PACKAGE}>{name}")] = value
+    return keras.saving.register_keras_serializable(_PACKAGE, f"{_PACKAGE}.{name}")(
+        value
+    )
+
 
 _register(ops.extract_patches)
 _register(ops.extract_image_patches)
@@ -22,8 +45,6 @@ class _PatchOperation(keras.Operation):
         self, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None
     ) -> None:
         super().__init__(name=name)
-        if isinstance(padding, bytes):  # which do not survive in a saved model
-            padding = padding.decode()
         self._grid = {
             "sizes": sizes,
             "strides": strides,
@@ -42,7 +63,8 @@ class _PatchOperation(keras.Operation):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**self._grid, "name": self.name}
+        grid = zip(self._grid, ops.plain_grid(**self._grid), strict=True)
+        return {**dict(grid), "name": self.name}
 
 
 @_register
