@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager import context
-from tensorflow.python.framework import ops as framework
-from tensorflow.python.ops import array_ops
 
 from tf_patches import native
 from tf_patches.gradients import gradient_of_extraction, register_extraction
@@ -21,16 +18,18 @@ _original_gradient: Callable[..., Any] | None = None
 
 
 def accelerate(gradients: bool = True) -> None:
-    """Has TensorFlow's own op run our CPU kernel, in the whole process.
+    """Makes TensorFlow's own op run our CPU kernel, in the whole process.
 
     From then on `tf.image.extract_patches`, `tf.compat.v1.extract_image_patches`,
     `tf.raw_ops.ExtractImagePatches` and every function, Keras model and
     SavedModel that holds the op give the same patches, to the bit, as fast as
     `tf_patches.extract_patches`. Their gradient becomes that of
     `tf_patches.extract_patches`: the same to the bit where TensorFlow's own is
-    right (but for the bits of a NaN where NaNs meet), right above 2^24 pixels and
-    for unknown rank too. Jacobians and
-    `tf.vectorized_map` run the op once, not once for each element.
+    right (except for NaN payloads where several NaNs are added), right above 2^24
+    pixels, for unknown rank and for an empty batch too. Jacobians and
+    `tf.vectorized_map` run the op once, not once for each element. Images of bool,
+    for which TensorFlow's op has no CPU kernel, stay refused: a model of them would
+    run nowhere else.
 
     Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does
     it when `tf_patches` is imported. What is done cannot be undone in the process;
@@ -74,13 +73,17 @@ def accelerate(gradients: bool = True) -> None:
     global _original_gradient
     with _lock:
         try:
+            from tensorflow.python.eager import context
+            from tensorflow.python.framework import ops as framework
+
             registered = framework.gradient_registry._registry[_OP]
             original = _original_gradient or registered["type"]
             clear_kernel_cache = context.context().clear_kernel_cache
-        except (AttributeError, LookupError, TypeError) as error:
+        except (ImportError, AttributeError, LookupError, TypeError) as error:
             raise RuntimeError(
-                f"tf_patches cannot accelerate TensorFlow {tf.__version__}: it does "
-                f"not keep kernels and gradients where others do ({error!r})."
+                f"tf_patches cannot accelerate TensorFlow {tf.__version__}: this "
+                "version keeps its kernels and gradients in a place that tf_patches "
+                f"does not know ({error!r})."
             ) from error
         if _original_gradient is None:
             native.load_override()
@@ -97,8 +100,11 @@ def _hasten_integers() -> None:
     That search takes several times as long as the rest of a small eager call.
     TensorFlow 2.20 and before have none.
     """
-    search = getattr(array_ops, "_get_int_list_attr", None)
-    if search is None:
+    try:
+        from tensorflow.python.ops import array_ops
+
+        search = array_ops._get_int_list_attr
+    except (ImportError, AttributeError):
         return
 
     def integers(values: Any, name: str) -> Any:

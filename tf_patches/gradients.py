@@ -5,21 +5,40 @@ derivatives of any order are defined.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.ops.parallel_for import pfor
 
 from tf_patches.native import ops
 
+try:
+    from tensorflow.python.ops.parallel_for import pfor
+except ImportError:  # It is private. Without it TensorFlow maps ops in a loop.
+    pfor = None
+
+_RegisterPFor = getattr(pfor, "RegisterPFor", None)
+
 _ATTRIBUTES = ("ksizes", "strides", "rates", "padding")
+
+
+def _register(registry: Any, name: str) -> Callable[[Callable], Callable]:
+    """Registers a function, unless an earlier import of the package has done so."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        if registry is not None:
+            with suppress(KeyError, AssertionError):  # gradient, converter
+                registry(name)(function)
+        return function
+
+    return register
 
 
 def _attributes(op: Any) -> dict[str, Any]:
     return {name: op.get_attr(name) for name in _ATTRIBUTES}
 
 
-@tf.RegisterGradient("TFPatches>ExtractPatches")
+@_register(tf.RegisterGradient, "TFPatches>ExtractPatches")
 def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
     """The fold of `gradient`, whatever the name of the op that extracted."""
     images = op.inputs[0]
@@ -36,7 +55,7 @@ def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
     return folded
 
 
-@tf.RegisterGradient("TFPatches>FoldPatches")
+@_register(tf.RegisterGradient, "TFPatches>FoldPatches")
 def _fold_patches_gradient(op: tf.Operation, gradient: Any) -> tuple[tf.Tensor, None]:
     patches = ops.tf_patches_extract_patches(
         tf.convert_to_tensor(gradient), **_attributes(op)
@@ -61,7 +80,7 @@ def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
 def register_extraction(name: str, extract: Callable[..., tf.Tensor]) -> None:
     """Has the op `name`, run by `extract`, do all iterations as one batch."""
 
-    @pfor.RegisterPFor(name)
+    @_register(_RegisterPFor, name)
     def convert(pfor_input: Any) -> Any:
         images = pfor_input.stacked_input(0)
         patches = extract(images=_merge_batch(images), **_attributes(pfor_input))
@@ -82,7 +101,7 @@ def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
         return tf.identity(image_shapes[0])
 
 
-@pfor.RegisterPFor("TFPatches>FoldPatches")
+@_register(_RegisterPFor, "TFPatches>FoldPatches")
 def _convert_fold_patches(pfor_input: Any) -> Any:
     pfor_input.stack_inputs([0])
     patches = pfor_input.stacked_input(0)
