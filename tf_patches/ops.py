@@ -1,10 +1,10 @@
 """The public functions: patches out of images, and patches back into images."""
 
-import math
+import functools
+import inspect
 import sys
-from collections.abc import Sequence
-from numbers import Real
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +12,45 @@ import tensorflow as tf
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches.native import ops
 
-_LARGEST = 2**63 - 1
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
+_LARGEST_DIMENSION = 2**63 - 1
+_PADDINGS = {"VALID": "VALID", "SAME": "SAME", b"VALID": "VALID", b"SAME": "SAME"}
 
 
-@tf.__internal__.dispatch.add_dispatch_support
+def _op(function: _Function) -> _Function:
+    """Makes a function one that TensorFlow treats as its own.
+
+    It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
+    """
+    dispatched = tf.__internal__.dispatch.add_dispatch_support(function)
+    # What AutoGraph looks at. The wrapper itself takes a microsecond.
+    mark = tf.autograph.experimental.do_not_convert(function)
+
+    @functools.wraps(dispatched)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return dispatched(*args, **kwargs)
+        except TypeError as error:
+            raise _as_python_does(error, function, args, kwargs) from None
+
+    vars(call).update(vars(mark), __wrapped__=dispatched)
+    return call  # type: ignore[return-value] # of the same signature
+
+
+def _as_python_does(
+    error: TypeError, function: Callable[..., Any], args: Any, kwargs: Any
+) -> TypeError:
+    """Names the argument that is missing, which the dispatcher does not do."""
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as missing:
+        return TypeError(f"{function.__name__}: {missing}.")
+    return error
+
+
+@_op
 def extract_patches(
     images: Any,
     sizes: Sequence[int],
@@ -35,8 +70,11 @@ def extract_patches(
     them. Every bit is copied as it is, NaN payloads included.
 
     Along each axis a patch spans `span = (size - 1) * rate + 1` pixels. With
-    VALID only patches inside the image count, `(image - span) // stride + 1` of
-    them; with SAME there are `out = ceil(image / stride)`, which need
+    VALID only patches inside the image count: `(image - span) // stride + 1` of
+    them. Where the image is smaller than a patch, `image < span`, there are no
+    patches and the result is empty, as TensorFlow's; from
+    `span - image >= 2 * stride` on that is an error, as in TensorFlow. With SAME
+    there are `out = ceil(image / stride)` patches, which need
     `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image,
     all zero. These are the formulas of `tf.nn.convolution`.
 
@@ -60,15 +98,17 @@ def extract_patches(
 
     Raises:
       tf.errors.InvalidArgumentError: If an argument has the wrong length, rank
-        or dtype, if `padding` is neither of the two, if patches do not fit in an
-        image with VALID, or if a patch would exceed 2147483647 values or pixels
-        of span. While a graph is built: `ValueError` or `TypeError`.
+        or dtype, if `padding` is neither of the two, if a VALID patch exceeds
+        the image by two strides or more, or if a patch would exceed 2147483647
+        values or pixels of span. While a graph is built: `ValueError`.
       tf.errors.OutOfRangeError: If a size, stride or rate is less than 1.
       tf.errors.UnimplementedError: If the first or last entry of `sizes`,
         `strides` or `rates` is not 1.
       tf.errors.ResourceExhaustedError: If the result cannot be allocated.
-      TypeError: If `sizes`, `strides` or `rates` is a tensor or no list.
-      ValueError: If `images` cannot be converted to a tensor.
+      TypeError: If `sizes`, `strides` or `rates` is a tensor or no list, or if an
+        argument is missing.
+      ValueError: If `images` is ragged (in a graph `TypeError`), or cannot be
+        converted to a tensor.
 
     Examples:
       >>> image = tf.reshape(tf.range(1, 101), [1, 10, 10, 1])
@@ -81,17 +121,10 @@ def extract_patches(
       array([[ 1,  2,  3, 11, 12, 13, 21, 22, 23],
              [ 6,  7,  8, 16, 17, 18, 26, 27, 28]], dtype=int32)
     """
-    sizes = _integers(sizes, "sizes")
-    strides = _integers(strides, "strides")
-    rates = _integers(rates, "rates")
-    if _is_keras_tensor(images):
-        from tf_patches.keras_operations import ExtractPatches
-
-        return ExtractPatches(sizes, strides, rates, padding, name=name)(images)
-    return ops.tf_patches_extract_patches(images, sizes, strides, rates, padding, name)
+    return _extract(images, sizes, strides, rates, padding, name)
 
 
-@tf.__internal__.dispatch.add_dispatch_support
+@_op
 def extract_image_patches(
     images: Any,
     ksizes: Sequence[int] | None = None,
@@ -133,10 +166,22 @@ def extract_image_patches(
     if ksizes is not None and sizes is not None:
         raise ValueError("Cannot specify both 'ksizes' and 'sizes'.")
     sizes = ksizes if sizes is None else sizes
-    return extract_patches(images, sizes, strides, rates, padding, name)
+    return _extract(images, sizes, strides, rates, padding, name)
 
 
-@tf.__internal__.dispatch.add_dispatch_support
+def _extract(
+    images: Any, sizes: Any, strides: Any, rates: Any, padding: Any, name: str | None
+) -> tf.Tensor:
+    _refuse_ragged(images, "images")
+    if _is_keras_tensor(images):
+        from tf_patches.keras_operations import ExtractPatches
+
+        return ExtractPatches(sizes, strides, rates, padding, name=name)(images)
+    grid = plain_grid(sizes, strides, rates, padding)
+    return ops.tf_patches_extract_patches(images, *grid, name)
+
+
+@_op
 def fold_patches(
     patches: Any,
     image_shape: Any,
@@ -151,10 +196,11 @@ def fold_patches(
     Each pixel becomes the sum of the values that the patches over it hold for
     it; a pixel in no patch becomes zero. Patches that do not overlap are thus
     put back as they were. Where they overlap, divide by the fold of ones to
-    average them. The sum is taken in the order in which the patches are
-    stored, rounded to the dtype at every addition, so that it is the same on
-    every run and equals TensorFlow's own gradient to the bit (but for the bits
-    of a NaN where NaNs meet).
+    average them, with `tf.math.divide_no_nan`: the fold of ones is zero where no
+    patch lies. The sum is taken in the order in which the patches are
+    stored, rounded to the dtype at every addition. So it is the same on every
+    run, and equals TensorFlow's own gradient to the bit, except for NaN payloads
+    where several NaNs are added.
 
     Args:
       patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
@@ -189,55 +235,102 @@ def fold_patches(
              [2., 4., 2.],
              [1., 2., 1.]], dtype=float32)
     """
-    sizes = _integers(sizes, "sizes")
-    strides = _integers(strides, "strides")
-    rates = _integers(rates, "rates")
+    _refuse_ragged(patches, "patches")
     if _is_keras_tensor(patches):
         from tf_patches.keras_operations import FoldPatches
 
         return FoldPatches(
             _dimensions(image_shape), sizes, strides, rates, padding, name=name
         )(patches)
+    grid = plain_grid(sizes, strides, rates, padding)
     return ops.tf_patches_fold_patches(
-        patches, _shape(image_shape, patches), sizes, strides, rates, padding, name
+        patches, _shape(image_shape, patches), *grid, name
     )
 
 
-def _integers(values: Any, name: str) -> Any:
-    """What the op takes as a list of integers, with tensors in it made plain."""
-    if isinstance(values, np.ndarray):
-        if values.dtype.kind not in "iu" or values.ndim != 1:
-            raise TypeError(
-                f"{name} must be a list or vector of 4 integers, but got {values!r}."
-            )
-        values = values.tolist()
+def _invalid(message: str) -> NoReturn:
+    """Raises the class that TensorFlow's op raises: a graph has one of its own."""
+    if tf.executing_eagerly():
+        raise tf.errors.InvalidArgumentError(None, None, message)
+    raise ValueError(message)
+
+
+def plain_grid(
+    sizes: Any, strides: Any, rates: Any, padding: Any
+) -> tuple[list[int], list[int], list[int], str]:
+    """The grid of patches as the ops take it: lists of integers and a string."""
+    return (
+        _integers(sizes, "sizes"),
+        _integers(strides, "strides"),
+        _integers(rates, "rates"),
+        _padding(padding),
+    )
+
+
+def _integers(values: Any, name: str) -> list[int]:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        values = values.tolist() if values.ndim == 1 else values
+    elif isinstance(values, tf.TensorShape):
+        values = values.as_list()
     if isinstance(values, (list, tuple)):
         return [_integer(value, name) for value in values]
-    return values
+    message = f"{name} must be a list of 4 integers, [1, rows, cols, 1], but got "
+    if values is None and tf.executing_eagerly():
+        _invalid(f"{message}None.")
+    fixed = "; they are fixed when a graph is built" if tf.is_tensor(values) else ""
+    raise TypeError(f"{message}{values!r}{fixed}.")
 
 
-def _integer(value: Any, name: str) -> Any:
-    if type(value) is int and abs(value) <= _LARGEST:
-        return value  # at once: asking TensorFlow costs more than a small op
-    if tf.is_tensor(value):
-        value = _constant(value, name)
-    # TensorFlow reports these as a SystemError, without saying where they are.
-    magnitude: Any = abs(value) if isinstance(value, Real) else 0
-    if _LARGEST < magnitude < math.inf:
-        raise tf.errors.InvalidArgumentError(
-            None, None, f"{name} must hold integers of 64 bits, but got {value!r}."
+def _integer(value: Any, name: str) -> int:
+    # Most are integers. To ask TensorFlow first would take longer.
+    integer = value if type(value) is int else _converted(value, name)
+    if not _LEAST <= integer <= _LARGEST:
+        _invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
+    return integer
+
+
+def _converted(value: Any, name: str) -> int:
+    """As TensorFlow does it: numbers lose what follows the point."""
+    number = _constant(value, name) if tf.is_tensor(value) else value
+    try:
+        if isinstance(number, (str, bytes)):
+            raise TypeError
+        return int(number)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must hold integers, but got {value!r}.") from None
+
+
+def _padding(padding: Any) -> str:
+    if not isinstance(padding, (str, bytes)):
+        raise TypeError(f'padding must be "VALID" or "SAME", but got {padding!r}.')
+    if padding not in _PADDINGS:
+        _invalid(f'padding must be "VALID" or "SAME", but got {padding!r}.')
+    return _PADDINGS[padding]
+
+
+def _refuse_ragged(tensor: Any, name: str) -> None:
+    if isinstance(tensor, tf.RaggedTensor):
+        kind = ValueError if tf.executing_eagerly() else TypeError  # TensorFlow's
+        raise kind(
+            f"{name} must be a dense tensor, but got a RaggedTensor. "
+            f"Pass {name}.to_tensor()."
         )
-    return value
+    if _is_keras_tensor(tensor) and tensor.ragged:
+        raise TypeError(
+            f"{name} must be a dense tensor, but got a ragged KerasTensor. Make it "
+            f"dense, as {name}.to_tensor() does for a RaggedTensor: "
+            f"keras.ops.convert_to_tensor({name}, ragged=False)."
+        )
 
 
-def _constant(tensor: tf.Tensor, name: str) -> int:
+def _constant(tensor: tf.Tensor, name: str) -> Any:
     constant = tf.get_static_value(tensor)
     if constant is None or np.ndim(constant) > 0:
         raise TypeError(
             f"{name} must hold integers that are known when the graph is built, "
             f"but got {tensor!r}."
         )
-    return int(constant)
+    return constant
 
 
 def _dimensions(image_shape: Any) -> Any:
@@ -250,15 +343,15 @@ def _dimensions(image_shape: Any) -> Any:
 
 def _left_open(image_shape: Any) -> ValueError:
     return ValueError(
-        f"image_shape may leave open the batch alone, but got {image_shape!r}."
+        f"Only the batch of image_shape may be None, but got {image_shape!r}."
     )
 
 
 def _shape(image_shape: Any, patches: Any) -> Any:
     """`image_shape` as the op takes it, with a batch of None filled in.
 
-    A tensor where it is not one: what is none TensorFlow casts to int32, and
-    drops the upper bits, or what follows the point.
+    Lists become tensors here. TensorFlow would cast them to int32, and so drop the
+    upper bits, or what follows the point.
     """
     dimensions = _dimensions(image_shape)
     if isinstance(dimensions, np.ndarray):
@@ -275,6 +368,9 @@ def _shape(image_shape: Any, patches: Any) -> Any:
 
 
 def _vector(dimensions: Sequence[Any]) -> tf.Tensor:
+    for dimension in dimensions:
+        if type(dimension) is int and abs(dimension) > _LARGEST_DIMENSION:
+            _invalid(f"image_shape must hold integers of 64 bits, but got {dimension}.")
     if all(type(dimension) is int for dimension in dimensions):
         return tf.constant(dimensions, tf.int64)
     return tf.stack([_dimension(dimension) for dimension in dimensions])
