@@ -61,7 +61,7 @@ def test_the_kernel_is_ours(after):
     assert after(tf_patches.is_accelerated)
     images = np.zeros([1, 2, 2, 1], np.float32)
     grid = case([1, 9, 9, 1], (4, 4), (1, 1), (1, 1), "VALID").grid
-    message = "patches of 4 rows"
+    message = "A patch of 4 rows"
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="would be negative"
     ) as own:
@@ -324,8 +324,8 @@ def test_refusals(after):
     assert [row[:3] for row in ours] == [row[:3] for row in expected]
     says = {message for *_, message in ours} - {message for *_, message in expected}
     for text in [
-        "strides is out of range: rows and cols must be at least 1, but got [1, 0, 2",
-        "images must be 4-dimensional, but got shape [4,4,1]",
+        "strides must be at least 1 in rows and cols, but got [1, 0, 2",
+        "images must be 4-dimensional, [batch, rows, cols, depth], but got shape [4,",
     ]:
         assert any(text in message for message in says), text
 

@@ -30,7 +30,7 @@ try:
     tf.image.extract_patches(tf.zeros(ones), sizes, ones, ones, "VALID")
 except tf.errors.InvalidArgumentError as error:
     message = str(error)
-assert "patches of 3 rows" in message
+assert "A patch of 3 rows" in message
 assert tf_patches.is_accelerated()
 """
 BEFORE_AND_AFTER = {

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from child import child_output, run_child
 from package_copies import copy_package, without
+from tensorflow.python.framework import ops as framework
 
 import tf_patches
 from tf_patches import builtin
@@ -262,7 +263,7 @@ tf_patches.extract_patches(IMAGES, **GRID, padding="SAME")
 
 def test_another_tensorflow(monkeypatch):
     """One that keeps its gradients elsewhere is refused before anything changes."""
-    monkeypatch.delattr(builtin.framework, "gradient_registry")
+    monkeypatch.delattr(framework, "gradient_registry")
     with pytest.raises(RuntimeError, match=f"TensorFlow {tf.__version__}.*registry"):
         tf_patches.accelerate()
     assert not tf_patches.is_accelerated()

@@ -1,6 +1,5 @@
 """The public functions: patches out of images, and patches back into images."""
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -24,30 +23,16 @@ def _op(function: _Function) -> _Function:
 
     It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
     """
-    dispatched = tf.__internal__.dispatch.add_dispatch_support(function)
-    # What AutoGraph looks at. The wrapper itself takes a microsecond.
+    signature, defaults = inspect.signature(function), function.__defaults__
+    # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
+    # argument is missing.
+    function.__defaults__ = (None,) * len(signature.parameters)
+    op = tf.__internal__.dispatch.add_dispatch_support(function)
+    function.__defaults__, op.__signature__ = defaults, signature
+    # The mark that AutoGraph looks for, without a wrapper's microsecond.
     mark = tf.autograph.experimental.do_not_convert(function)
-
-    @functools.wraps(dispatched)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return dispatched(*args, **kwargs)
-        except TypeError as error:
-            raise _as_python_does(error, function, args, kwargs) from None
-
-    vars(call).update(vars(mark), __wrapped__=dispatched)
-    return call  # type: ignore[return-value] # of the same signature
-
-
-def _as_python_does(
-    error: TypeError, function: Callable[..., Any], args: Any, kwargs: Any
-) -> TypeError:
-    """Names the argument that is missing, which the dispatcher does not do."""
-    try:
-        inspect.signature(function).bind(*args, **kwargs)
-    except TypeError as missing:
-        return TypeError(f"{function.__name__}: {missing}.")
-    return error
+    vars(op).update(vars(mark) | vars(op))
+    return op
 
 
 @_op
