@@ -144,3 +144,31 @@ def test_libraries_show_nothing(library):
         ["nm", "--dynamic", "--defined-only", path], text=True
     ).splitlines()
     assert [line for line in shown if "tf_patches_" not in line] == []
+
+
+def test_two_copies_in_a_process(tmp_path):
+    """The second would have TensorFlow end the process."""
+    copies = [copy_package(tmp_path / name)["cwd"] for name in ("one", "two")]
+    printed = child_output(
+        """
+        import sys
+        for folder in sys.argv[1:]:
+            sys.path.insert(0, folder)
+            try:
+                import tf_patches
+                print("imported", tf_patches.__file__)
+            except ImportError as error:
+                print("refused", error)
+            for name in [name for name in sys.modules if name.startswith("tf_patches")]:
+                del sys.modules[name]
+            sys.path.remove(folder)
+        """,
+        *copies,
+        copies[0],
+        cwd=tmp_path,
+    ).splitlines()
+    one, two = (copy / "tf_patches" for copy in copies)
+    assert printed[0] == f"imported {one / '__init__.py'}"
+    assert printed[1].startswith(f"refused Another copy of tf_patches, {one / '_ops'}")
+    assert f"Restart Python to use {two / '_ops.so'}" in printed[1]
+    assert printed[2] == printed[0]

@@ -80,7 +80,25 @@ def _load_ops() -> ModuleType:
             f"{tf.__version__} is running. In the tf_patches source folder, "
             f"run: {_REBUILD}"
         )
-    return _load("_ops.so", tf.load_op_library)
+    library = str(_FOLDER / "_ops.so")
+    _refuse_another_copy(library)
+    loaded = _load("_ops.so", tf.load_op_library)
+    loaded.__file__ = library
+    return loaded
+
+
+def _refuse_another_copy(library: str) -> None:
+    """TensorFlow has one op of a name, and ends the process at XLA's second."""
+    for module in list(sys.modules.values()):
+        members = getattr(module, "__dict__", {})
+        if "tf_patches_extract_patches" not in members:
+            continue
+        if members.get("__file__", library) != library:
+            raise ImportError(
+                f"Another copy of tf_patches, {members['__file__']}, is in use in this "
+                "process, which can have one copy only. Restart Python to use "
+                f"{library}."
+            )
 
 
 def load_override() -> None:
