@@ -68,7 +68,7 @@ $(BIN)/.ready: pyproject.toml
 	$(PIP_INSTALL) "setuptools>=77" "$(TENSORFLOW)"
 	@touch $@
 
-$(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml $(LIBRARY_SOURCES)
+$(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml custom_ops/exports.map $(LIBRARY_SOURCES)
 	@command -v $(firstword $(CXX)) >/dev/null || \
 	  { echo "tf_patches needs a C++17 compiler, but there is no $(CXX). On Debian or Ubuntu: apt-get install g++"; exit 1; }
 	CXX="$(CXX)" $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
