@@ -157,8 +157,7 @@ def extract_image_patches(
 def _extract(
     images: Any, sizes: Any, strides: Any, rates: Any, padding: Any, name: str | None
 ) -> tf.Tensor:
-    _refuse_ragged(images, "images")
-    if _is_keras_tensor(images):
+    if _is_symbolic(images, "images"):
         from tf_patches.keras_operations import ExtractPatches
 
         return ExtractPatches(sizes, strides, rates, padding, name=name)(images)
@@ -220,8 +219,7 @@ def fold_patches(
              [2., 4., 2.],
              [1., 2., 1.]], dtype=float32)
     """
-    _refuse_ragged(patches, "patches")
-    if _is_keras_tensor(patches):
+    if _is_symbolic(patches, "patches"):
         from tf_patches.keras_operations import FoldPatches
 
         return FoldPatches(
@@ -253,6 +251,12 @@ def plain_grid(
 
 
 def _integers(values: Any, name: str) -> list[int]:
+    if type(values) is list:
+        for value in values:  # A call of a function would take longer.
+            if type(value) is not int or not _LEAST <= value <= _LARGEST:
+                break
+        else:
+            return values
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         values = values.tolist() if values.ndim == 1 else values
     elif isinstance(values, tf.TensorShape):
@@ -267,8 +271,7 @@ def _integers(values: Any, name: str) -> list[int]:
 
 
 def _integer(value: Any, name: str) -> int:
-    # Most are integers. To ask TensorFlow first would take longer.
-    integer = value if type(value) is int else _converted(value, name)
+    integer = _converted(value, name)
     if not _LEAST <= integer <= _LARGEST:
         _invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
     return integer
@@ -293,19 +296,27 @@ def _padding(padding: Any) -> str:
     return _PADDINGS[padding]
 
 
-def _refuse_ragged(tensor: Any, name: str) -> None:
+def _is_symbolic(tensor: Any, name: str) -> bool:
+    """Whether a tensor is a Keras tensor; refuses ragged tensors."""
+    if isinstance(tensor, tf.Tensor):
+        return False
     if isinstance(tensor, tf.RaggedTensor):
         kind = ValueError if tf.executing_eagerly() else TypeError  # TensorFlow's
         raise kind(
             f"{name} must be a dense tensor, but got a RaggedTensor. "
             f"Pass {name}.to_tensor()."
         )
-    if _is_keras_tensor(tensor) and tensor.ragged:
+    # Where Keras has not been imported there are no Keras tensors.
+    keras: Any = sys.modules.get("keras")
+    if not isinstance(tensor, getattr(keras, "KerasTensor", ())):
+        return False
+    if tensor.ragged:
         raise TypeError(
             f"{name} must be a dense tensor, but got a ragged KerasTensor. Make it "
             f"dense, as {name}.to_tensor() does for a RaggedTensor: "
             f"keras.ops.convert_to_tensor({name}, ragged=False)."
         )
+    return True
 
 
 def _constant(tensor: tf.Tensor, name: str) -> Any:
@@ -365,9 +376,3 @@ def _dimension(dimension: Any) -> Any:
     if tf.is_tensor(dimension) and dimension.dtype.is_integer:
         return tf.cast(dimension, tf.int64)
     return dimension
-
-
-def _is_keras_tensor(value: Any) -> bool:
-    # Where Keras has not been imported there are no Keras tensors.
-    keras = sys.modules.get("keras")
-    return isinstance(value, getattr(keras, "KerasTensor", ()))
