@@ -307,8 +307,8 @@ def _is_symbolic(tensor: Any, name: str) -> bool:
             f"Pass {name}.to_tensor()."
         )
     # Where Keras has not been imported there are no Keras tensors.
-    keras: Any = sys.modules.get("keras")
-    if not isinstance(tensor, getattr(keras, "KerasTensor", ())):
+    symbolic: Any = getattr(sys.modules.get("keras"), "KerasTensor", ())
+    if not isinstance(tensor, symbolic):
         return False
     if tensor.ragged:
         raise TypeError(
