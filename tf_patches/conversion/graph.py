@@ -1,6 +1,7 @@
-"""Exchanges the ops in a GraphDef: ours for the built-in's, and back."""
+"""Replaces ops in a GraphDef by TensorFlow's own, or by functions of them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -8,18 +9,19 @@ import tensorflow as tf
 from google.protobuf.message import Message
 from tensorflow.python.framework import op_def_registry
 
-from tf_patches.conversion import builtin_ops
-from tf_patches.conversion.error import ConversionError
+from tf_patches.conversion import functions
+from tf_patches.conversion.errors import ConversionError
 
-_PACKAGE = "TFPatches>"
-EXTRACT = f"{_PACKAGE}ExtractPatches"
-FOLD = f"{_PACKAGE}FoldPatches"
+EXTRACT = "TFPatches>ExtractPatches"
+FOLD = "TFPatches>FoldPatches"
 BUILT_IN = "ExtractImagePatches"
 
-_GRID = ("ksizes", "strides", "rates")
-# A call keeps under this prefix what the node was that it stands for.
-_KEPT = "_tf_patches_"
-_KEPT_OP = f"{_KEPT}op"
+_UNKNOWN = [None] * 4
+
+
+def ops_to_replace(plain: bool) -> list[str]:
+    """The ops that a converted model does not hold."""
+    return [EXTRACT, FOLD, BUILT_IN] if plain else [EXTRACT, FOLD]
 
 
 def all_nodes(graph: Message) -> Iterator[Message]:
@@ -29,212 +31,143 @@ def all_nodes(graph: Message) -> Iterator[Message]:
         yield from function.node_def
 
 
-def holds_ours(node: Message) -> bool:
-    """Whether `to_builtin` would exchange a node."""
-    return node.op in (EXTRACT, FOLD)
-
-
-def holds_built_in(node: Message) -> bool:
-    """Whether `from_builtin` would exchange a node."""
-    return node.op == BUILT_IN or _KEPT_OP in node.attr
-
-
-def to_builtin(graph: Message) -> dict[str, int]:
-    """Makes built-in ops of ours, in place; says how many there were of each."""
-    found = _count(node.op for node in all_nodes(graph) if holds_ours(node))
-    calls = _Calls(graph)
-    _convert(graph, calls.replace)
-    _rename_gradients(graph, EXTRACT, BUILT_IN)
-    graph.library.function.extend(calls.functions)
-    return found
-
-
-def from_builtin(graph: Message) -> dict[str, int]:
-    """Makes our ops of built-in ones, in place; says how many there were of each.
-
-    Calls that `to_builtin` made become what they were.
-    """
-    called = {node.attr["f"].func.name for node in all_nodes(graph) if _is_call(node)}
-    for name in called:  # and by nothing else
-        _remove_function(graph, name)
-    found = _count(
-        BUILT_IN if node.op == BUILT_IN else _kept_op(node)
-        for node in all_nodes(graph)
-        if holds_built_in(node)
-    )
-    _convert(graph, _restore)
-    _rename_gradients(graph, BUILT_IN, EXTRACT)
-    return found
+def replace_ops(graph: Message, plain: bool) -> Counter[str]:
+    """Replaces ops, in place; says how many there were of each."""
+    replacer = _Replacer(graph, plain)
+    for function in list(graph.library.function):
+        arguments = {
+            argument.name: ("", function.arg_attr[i].attr)
+            for i, argument in enumerate(function.signature.input_arg)
+        }
+        outputs = replacer.replace(function.node_def, arguments)
+        for node in function.node_def:
+            node.input[:] = [_renamed(value, outputs) for value in node.input]
+        for name, value in function.ret.items():
+            function.ret[name] = _renamed(value, outputs)
+    replacer.replace(graph.node, {})
+    for node in all_nodes(graph):  # some ask for the gradient of another op
+        if "_gradient_op_type" in node.attr:
+            gradient = node.attr["_gradient_op_type"]
+            gradient.s = gradient.s.replace(EXTRACT.encode(), BUILT_IN.encode())
+    return replacer.counts
 
 
 def update_op_list(op_list: Message, graph: Message) -> None:
-    """Makes an OpList, of the ops that a graph uses, fit to a converted graph."""
-    used = {node.op for node in all_nodes(graph)}
-    kept = [op for op in op_list.op if op.name in used]
-    new = used - {op.name for op in kept}
-    definitions = [op_def_registry.get(name) for name in new]
-    kept.extend(definition for definition in definitions if definition is not None)
-    kept.sort(key=lambda op: op.name)
-    del op_list.op[:]
-    op_list.op.extend(kept)
+    """Makes the list of the ops that a graph uses fit it again."""
+    listed = {op.name: op for op in op_list.op}
+    used = sorted({node.op for node in all_nodes(graph)})
+    ops = [listed.get(name) or op_def_registry.get(name) for name in used]
+    op_list.CopyFrom(type(op_list)(op=[op for op in ops if op is not None]))
 
 
-def _count(names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+class _Replacer:
+    def __init__(self, graph: Message, plain: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self._library = graph.library
+        self._plain = plain
+        self._ops = ops_to_replace(plain)
+        self._made: dict[str, str] = {}  # functions' names, by what they do
 
+    def replace(
+        self, nodes: Iterable[Message], arguments: dict[str, tuple[str, Any]]
+    ) -> dict[str, str]:
+        """Replaces nodes; returns what the output of each is now called."""
+        tensors = arguments | {node.name: (node.op, node.attr) for node in nodes}
+        outputs = {}
+        for node in nodes:
+            if node.op not in self._ops:
+                continue
+            self.counts[node.op] += 1
+            is_bool = node.attr["T"].type == tf.bool.as_datatype_enum
+            if node.op == EXTRACT and not self._plain and not is_bool:
+                node.op = BUILT_IN
+                outputs[node.name] = "patches"
+            else:
+                self._call(node, _known_shape(node.input[0], tensors))
+                outputs[node.name] = "output"
+        return outputs
 
-def _convert(graph: Message, replace: Callable[[Message], str | None]) -> None:
-    """Replaces nodes; `replace` says what the node's one output is now called."""
-    for node in graph.node:
-        replace(node)
-    for function in graph.library.function:
-        outputs = {
-            node.name: output for node in function.node_def if (output := replace(node))
-        }
-        for node in function.node_def:
-            for i, value in enumerate(node.input):
-                node.input[i] = _renamed(value, outputs)
-        for name, value in function.ret.items():
-            function.ret[name] = _renamed(value, outputs)
-
-
-def _renamed(value: str, outputs: dict[str, str]) -> str:
-    """`node:output:index`, as function bodies have it, of a replaced node."""
-    node, *rest = value.split(":")
-    if node in outputs and rest:
-        return ":".join([node, outputs[node], *rest[1:]])
-    return value
-
-
-class _Calls:
-    """Exchanges our ops, some for calls of functions made as they are needed."""
-
-    def __init__(self, graph: Message) -> None:
-        self._taken = {function.signature.name for function in graph.library.function}
-        self._made: dict[str, Message] = {}
-
-    @property
-    def functions(self) -> list[Message]:
-        return list(self._made.values())
-
-    def replace(self, node: Message) -> str | None:
-        if node.op == EXTRACT and node.attr["T"].type != tf.bool.as_datatype_enum:
-            node.op = BUILT_IN
-            return "patches"
-        if holds_ours(node):
-            self._call(node)
-            return "output"
-        return None
-
-    def _call(self, node: Message) -> None:
-        _check_is_specific(node)
-        function = self._function(node)
-        kept = {name: value for name, value in node.attr.items() if name[0] != "_"}
-        for name, value in kept.items():
+    def _call(self, node: Message, shape: list[int | None]) -> None:
+        """Makes of a node a call of a function for its attributes and shapes."""
+        attributes = {k: v for k, v in sorted(node.attr.items()) if k[0] != "_"}
+        for name, value in attributes.items():
+            if value.WhichOneof("value") == "placeholder":
+                raise ConversionError(
+                    f"Node {node.name} ({node.op}) cannot be replaced: it is in a "
+                    f"function that leaves {name} to its callers"
+                )
+        image_shape = _known_shape(node.name, {node.name: (node.op, node.attr)})
+        what = f"{node.op} {attributes} {shape} {image_shape}"
+        if what not in self._made:
+            function = _trace(node, shape, image_shape, self._plain)
+            self._made[what] = function.signature.name = self._free_name()
+            self._library.function.append(function)
+        dtypes = [dtype.as_datatype_enum for dtype in _dtypes(node)]
+        for name in attributes:
             del node.attr[name]
-            node.attr[_KEPT + name].CopyFrom(value)
-        node.attr[_KEPT_OP].s = node.op.removeprefix(_PACKAGE).encode()
         node.op = "PartitionedCall"
-        node.attr["f"].func.name = function.signature.name
-        inputs = [argument.type for argument in function.signature.input_arg]
-        outputs = [argument.type for argument in function.signature.output_arg]
-        node.attr["Tin"].list.type.extend(inputs)
-        node.attr["Tout"].list.type.extend(outputs)
+        node.attr["f"].func.name = self._made[what]
+        node.attr["Tin"].list.type.extend(dtypes)
+        node.attr["Tout"].list.type.append(dtypes[0])
 
-    def _function(self, node: Message) -> Message:
-        key = repr((node.op, *_grid(node).values(), *_dtypes(node)))
-        if key not in self._made:
-            function = _traced(node)
-            function.signature.name = self._free_name(node.op)
-            self._made[key] = function
-        return self._made[key]
-
-    def _free_name(self, op: str) -> str:
-        stem = {EXTRACT: "extract_patches_of_bool", FOLD: "fold_patches"}[op]
-        number = 0
-        while (name := f"__inference_{stem}_{number}") in self._taken:
-            number += 1
-        self._taken.add(name)
-        return name
+    def _free_name(self) -> str:
+        taken = {function.signature.name for function in self._library.function}
+        names = (f"__inference_tf_patches_{i}" for i in range(len(taken) + 1))
+        return next(name for name in names if name not in taken)
 
 
-def _check_is_specific(node: Message) -> None:
-    for name, value in node.attr.items():
-        if value.WhichOneof("value") == "placeholder":
-            raise ConversionError(
-                f"Node {node.name} ({node.op}) cannot be expressed by built-in ops: "
-                f"it is in a function that leaves {name} to its callers."
-            )
-
-
-def _traced(node: Message) -> Message:
-    """The FunctionDef that does with built-in ops what a node of ours does."""
-    folds = node.op == FOLD
-    expression: Callable[..., tf.Tensor] = (
-        builtin_ops.fold_patches if folds else builtin_ops.extract_patches_of_bool
+def _trace(
+    node: Message,
+    shape: list[int | None],
+    image_shape: list[int | None],
+    plain: bool,
+) -> Message:
+    """The FunctionDef that does what a node does."""
+    ksizes, strides, rates = (
+        node.attr[name].list.i for name in ("ksizes", "strides", "rates")
     )
-    signature = [
-        tf.TensorSpec(shape, dtype)
-        for shape, dtype in zip(([None] * 4, [4]), _dtypes(node), strict=False)
-    ]
-    traced = tf.function(
-        partial(expression, **_grid(node)), autograph=False
-    ).get_concrete_function(*signature)
-    function = type(traced.function_def)()
-    function.CopyFrom(traced.function_def)
-    return function
-
-
-def _grid(node: Message) -> dict[str, Any]:
     padding = node.attr["padding"].s.decode()
-    lists = {name: list(node.attr[name].list.i) for name in _GRID}
-    return {**lists, "padding": padding}
+    grid = [(ksizes[i], strides[i], rates[i], padding) for i in (1, 2)]
+    function: Any = partial(functions.extract_patches, grid=grid)
+    if node.op == FOLD:
+        fold = functions.fold_patches if plain else functions.fold_by_segments
+        function = partial(fold, image=image_shape[1:3], grid=grid)
+    specs = map(tf.TensorSpec, (shape, [4]), _dtypes(node))
+    traced = tf.function(function, autograph=False).get_concrete_function(*specs)
+    return type(traced.function_def).FromString(
+        traced.function_def.SerializeToString(deterministic=True)
+    )
 
 
 def _dtypes(node: Message) -> list[tf.DType]:
     """Of the node's inputs."""
-    if node.op == EXTRACT:
+    if node.op != FOLD:
         return [tf.as_dtype(node.attr["T"].type)]
-    # As it is the default, it may have been left out.
+    # As int64 is the default, it may have been left out.
     shape = node.attr["Tshape"].type if "Tshape" in node.attr else tf.int64
     return [tf.as_dtype(node.attr["T"].type), tf.as_dtype(shape)]
 
 
-def _is_call(node: Message) -> bool:
-    return _KEPT_OP in node.attr
+def _known_shape(value: str, tensors: dict[str, tuple[str, Any]]) -> list[int | None]:
+    """What a saved graph says of the shape of `node:index` or `node:output:index`."""
+    node, *rest = value.split(":")
+    op, attributes = tensors[node]
+    if "_output_shapes" not in attributes:
+        return _UNKNOWN
+    shapes = attributes["_output_shapes"].list.shape
+    index = int(rest[-1]) if rest else 0
+    if len(rest) == 2 and len(shapes) > 1:
+        definition = op_def_registry.get(op)
+        names = [output.name for output in definition.output_arg] if definition else []
+        if len(names) == len(shapes):
+            index = names.index(rest[0])
+        elif len(names) != 1:
+            return _UNKNOWN
+    shape = tf.TensorShape(shapes[index])
+    return _UNKNOWN if shape.rank is None else shape.as_list()
 
 
-def _kept_op(node: Message) -> str:
-    return _PACKAGE + node.attr[_KEPT_OP].s.decode()
-
-
-def _restore(node: Message) -> str | None:
-    if node.op == BUILT_IN:
-        node.op = EXTRACT
-        return "patches"
-    if not _is_call(node):
-        return None
-    node.op = _kept_op(node)
-    for name in ("f", "Tin", "Tout", _KEPT_OP):
-        del node.attr[name]
-    for name in [name for name in node.attr if name.startswith(_KEPT)]:
-        node.attr[name.removeprefix(_KEPT)].CopyFrom(node.attr[name])
-        del node.attr[name]
-    return "patches" if node.op == EXTRACT else "images"
-
-
-def _remove_function(graph: Message, name: str) -> None:
-    names = [function.signature.name for function in graph.library.function]
-    if name in names:
-        del graph.library.function[names.index(name)]
-
-
-def _rename_gradients(graph: Message, old: str, new: str) -> None:
-    """Of nodes that ask for the gradient of another op."""
-    for node in all_nodes(graph):
-        named = node.attr.get("_gradient_op_type")
-        if named is not None and named.s == old.encode():
-            named.s = new.encode()
+def _renamed(value: str, outputs: dict[str, str]) -> str:
+    """`node:output:index` of a replaced node; other values stay as they are."""
+    node, *rest = value.split(":")
+    return ":".join([node, outputs[node], *rest[1:]]) if node in outputs else value
