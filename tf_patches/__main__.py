@@ -69,7 +69,9 @@ def _add_convert(commands: Any) -> None:
         "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
     )
     convert.add_argument(
-        "out", metavar="OUT", help="the folder to write, which must not exist or be empty"
+        "out",
+        metavar="OUT",
+        help="the folder to write, which must not exist or be empty",
     )
     convert.add_argument(
         "--plain",
@@ -118,7 +120,9 @@ def _read_inputs(path: str | None) -> dict[str, Any] | None:
                 place = inputs.setdefault(function, {}) if function else inputs
                 place[argument] = arrays[name]
     except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ConversionError(f"{path} is not a .npz file of arrays: {error}") from error
+        raise ConversionError(
+            f"{path} is not a .npz file of arrays: {error}"
+        ) from error
     return inputs
 
 

@@ -84,7 +84,7 @@ def to_builtin(
     # Here, as most programs never convert anything.
     from tf_patches.conversion import check, graph, saved_model
 
-    ops = graph.ops_to_replace(plain)
+    ops = [*graph.OURS, graph.BUILT_IN] if plain else graph.OURS
     out = Path(out_dir).resolve()
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(f"{out_dir} already exists; choose another path")
@@ -92,14 +92,14 @@ def to_builtin(
         if source.resolve() in out.parents:
             raise ConversionError(f"{out_dir} is in {source}, which is only read")
         with saved_model.written(out) as made:
-            converted, tags = saved_model.convert(source, made, plain)
+            converted, tags = saved_model.convert(source, made, ops)
             if not converted:
                 raise ConversionError(
-                    f"There is nothing to convert: the model holds no {' or '.join(ops)}"
+                    f"Nothing to convert: the model holds no {' or '.join(ops)}"
                 )
             checked = [
                 name
                 for each in tags
                 for name in check.same_results(source, made, each, ops, inputs)
             ]
-    return Conversion(dict(converted), checked)
+    return Conversion(converted, checked)

@@ -1,6 +1,7 @@
 """Runs a model and what it was converted to, and compares every bit."""
 
 import gc
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -25,19 +26,10 @@ def same_results(
     ops: Sequence[str],
     given: Mapping[str, Any] | None,
 ) -> list[str]:
-    """Checks that all functions that held the ops give what they gave.
-
-    Args:
-      original: The folder of the SavedModel that was converted.
-      converted: The folder of what it was converted to.
-      tags: Of the graph to look at, if there are several.
-      ops: What was replaced.
-      given: Inputs by the function's name, of the functions to run. Without, all
-        that held the ops are run, on generated inputs.
+    """Checks that the functions `given`, or all that held `ops`, give what they gave.
 
     Returns:
-      The names of the functions that gave the same; those that never do give a
-      warning.
+      The names of the functions that did; those that never do give a warning.
 
     Raises:
       ConversionError: If a result differs, or if nothing could be run.
@@ -92,10 +84,14 @@ def _functions(part: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]
 
 
 def _holds(function: Any, ops: Sequence[str]) -> bool:
-    return any(node.op in ops for node in graph.all_nodes(function.graph.as_graph_def()))
+    return any(
+        node.op in ops for node in graph.all_nodes(function.graph.as_graph_def())
+    )
 
 
-def _run(folder: Path, tags: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _run(
+    folder: Path, tags: Sequence[str], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
     """The bits of all results, of a model just loaded: running may change it."""
     model, functions = _load(folder, tags)
     results = {name: _bits(_call(functions[name], inputs[name])) for name in inputs}
@@ -129,28 +125,19 @@ def _given(name: str, functions: Mapping[str, Any], values: Any) -> list[Any]:
             f"{', '.join(map(repr, functions))}"
         )
     specs = _specs(functions[name])
-    if isinstance(values, Mapping):
-        if set(values) != set(specs):
-            raise ConversionError(
-                f"{name} takes {', '.join(map(repr, specs))}, but inputs has "
-                f"{', '.join(map(repr, values)) or 'none'} for it"
-            )
-        values = [values[argument] for argument in specs]
-    if not isinstance(values, Sequence):
+    if isinstance(values, Sequence) and len(values) == len(specs):
+        values = dict(zip(specs, values, strict=True))
+    if not isinstance(values, Mapping) or set(values) != set(specs):
         raise ConversionError(
-            f"inputs for {name} must be a list or a dictionary, but are {values!r}"
-        )
-    if len(values) != len(specs):
-        raise ConversionError(
-            f"{name} takes {len(specs)} inputs, {', '.join(map(repr, specs))}, but "
-            f"inputs has {len(values)} for it"
+            f"{name} takes {', '.join(map(repr, specs))}: its inputs must be a list of "
+            f"{len(specs)} or a dictionary by these names, but are {values!r:.200}"
         )
     with explained(f"{name} cannot take the inputs"):
         return [
-            tf.convert_to_tensor(value, spec.dtype)
+            tf.convert_to_tensor(values[argument], spec.dtype)
             if isinstance(spec, tf.TensorSpec)
-            else value
-            for value, spec in zip(values, specs.values(), strict=True)
+            else values[argument]
+            for argument, spec in specs.items()
         ]
 
 
@@ -158,17 +145,15 @@ def _generated(name: str, function: Any) -> list[tf.Tensor]:
     """The first inputs that a function takes."""
     specs = _specs(function)
     reason = ""
-    try:
-        for extents in product(_BETWEEN, _LAST, _FIRST):
-            random = np.random.default_rng(7)
-            tensors = [_random(random, spec, extents) for spec in specs.values()]
-            try:
-                _call(function, tensors)
-                return tensors
-            except Exception as error:  # of any class, as the model is the user's
-                reason = reason or " ".join(str(error).split())
-    except TypeError:
-        reason = "not all are tensors of numbers"
+    for extents in product(_FIRST, _BETWEEN, _LAST):
+        random = np.random.default_rng(7)
+        try:
+            tensors = [_random(random, spec, *extents) for spec in specs.values()]
+            _call(function, tensors)
+        except Exception as error:  # of any class, as the model is the user's
+            reason = reason or textwrap.shorten(str(error), 600)
+        else:
+            return tensors
     described = ", ".join(f"{argument}: {spec}" for argument, spec in specs.items())
     raise ConversionError(
         f"Could not generate inputs to check {name}: {reason}. Pass "
@@ -177,22 +162,21 @@ def _generated(name: str, function: Any) -> list[tf.Tensor]:
 
 
 def _random(
-    random: np.random.Generator, spec: Any, extents: tuple[int, int, int]
+    random: np.random.Generator, spec: Any, first: int, between: int, last: int
 ) -> tf.Tensor:
-    between, last, first = extents
-    rank = 4 if spec.shape.rank is None else spec.shape.rank
-    known = spec.shape.as_list() if spec.shape.rank is not None else [None] * rank
-    unknown = [first, *[between] * (rank - 2), last][-rank:] if rank else []
-    shape = [u if n is None else n for n, u in zip(known, unknown, strict=True)]
-    if spec.dtype.is_bool or spec.dtype.is_integer:
-        return tf.cast(random.integers(0, 2 if spec.dtype.is_bool else 128, shape), spec.dtype)
+    known = [None] * 4 if spec.shape.rank is None else spec.shape.as_list()
+    likely = [first, *[between] * (len(known) - 2), last][: len(known)]
+    shape = [u if n is None else n for n, u in zip(known, likely, strict=True)]
+    if spec.dtype.is_integer or spec.dtype.is_bool:
+        most = 1 if spec.dtype.is_bool else 127
+        return tf.cast(random.integers(0, most + 1, shape), spec.dtype)
     return tf.cast(random.normal(size=shape), spec.dtype)
 
 
 def _bits(results: Any) -> list[Any]:
     """What a function returned, for comparison: any NaN equals any other."""
     flat = tf.nest.flatten(results, expand_composites=True)
-    return [_array_bits(np.array(x)) for x in flat if tf.is_tensor(x)]
+    return [_array_bits(np.asarray(x).copy()) for x in flat if tf.is_tensor(x)]
 
 
 def _array_bits(array: np.ndarray) -> tuple[Any, ...]:

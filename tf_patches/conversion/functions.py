@@ -1,4 +1,4 @@
-"""The ops as functions of TensorFlow's ops; those for `plain`, every exporter knows.
+"""The ops as functions of operations that every exporter knows.
 
 They move pixels by slices and gathers, one axis after the other. A row and a col of
 zeros are appended for all that is outside. Extents that are known while a function is
@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tf_patches.conversion.errors import ConversionError
 
-_MOST_ADDITIONS = 1024  # more make a model that takes minutes to load
+_MOST_ADDITIONS = 4096  # which take seconds to trace and to load
+
+Grid = list[tuple[int, int, int, str]]  # what follows `image` in the Axis of rows, cols
 
 
 class Axis(NamedTuple):
@@ -65,8 +67,8 @@ class Axis(NamedTuple):
     def covers(self) -> list[Any]:
         """The taps over each pixel, in the order of their patches.
 
-        Each is a vector of `patch * size + tap`, or `count * size` where there is
-        none: a patch covers a pixel if `patch * stride + tap * rate` is `distance`.
+        Each is a vector of `patch * size + tap`, or `count * size` if there is none.
+        A patch covers a pixel if `patch * stride + tap * rate` is `distance`.
         """
         divisor = math.gcd(self.stride, self.rate)
         step = self.stride // divisor  # from a tap over a pixel to the next
@@ -85,17 +87,15 @@ class Axis(NamedTuple):
 
     def take_taps(self, images: tf.Tensor, axis: int) -> tf.Tensor:
         """The pixels under all taps of the first patch, of the second, and so on."""
-        tiles = self.stride == self.size and self.rate == 1
-        if tiles and not self.reaches_outside:
+        if (self.stride, self.rate) == (self.size, 1) and not self.reaches_outside:
             return images[(slice(None),) * axis + (slice(self.count * self.size),)]
         pixels = self.pixels()
-        known = not tf.is_tensor(pixels)
-        flat = pixels.reshape(-1) if known else tf.reshape(pixels, [-1])
-        return tf.gather(images, flat, axis=axis)
+        pixels = _reshape(pixels, -1) if tf.is_tensor(pixels) else pixels.reshape(-1)
+        return tf.gather(images, pixels, axis=axis)
 
 
-def extract_patches(images: tf.Tensor, grid: list[tuple[Any, ...]]) -> tf.Tensor:
-    """As `tf_patches.extract_patches`; `grid` has what an `Axis` has after `image`."""
+def extract_patches(images: tf.Tensor, grid: Grid) -> tf.Tensor:
+    """As `tf_patches.extract_patches`."""
     batch, *image, depth = _shape(images)
     rows, cols = (Axis(image[i], *grid[i]) for i in (0, 1))
     images = _append_zeros(images, rows.reaches_outside, cols.reaches_outside)
@@ -107,70 +107,37 @@ def extract_patches(images: tf.Tensor, grid: list[tuple[Any, ...]]) -> tf.Tensor
 
 
 def fold_patches(
-    patches: tf.Tensor,
-    image_shape: tf.Tensor,
-    image: list[int | None],
-    grid: list[tuple[Any, ...]],
+    patches: tf.Tensor, image_shape: tf.Tensor, image: list[int | None], grid: Grid
 ) -> tf.Tensor:
     """As `tf_patches.fold_patches`; `image` has the rows and cols that are known."""
     batch, _, _, patch_depth = _shape(patches)
-    rows, cols = _axes(image_shape, image, grid)
-    additions = rows.most_covers * cols.most_covers
-    if additions > _MOST_ADDITIONS:
+    given = tf.cast(image_shape[1:3], tf.int32)
+    extents = [given[i] if image[i] is None else image[i] for i in (0, 1)]
+    rows, cols = (Axis(extents[i], *grid[i]) for i in (0, 1))
+    if (additions := rows.most_covers * cols.most_covers) > _MOST_ADDITIONS:
         raise ConversionError(
-            f"{additions} patches cover a pixel, and a fold by plain operations adds at "
-            f"most {_MOST_ADDITIONS}: use smaller sizes or larger strides, or convert "
-            "without plain"
+            f"A fold with up to {additions} patches over a pixel cannot be converted: "
+            f"the most is {_MOST_ADDITIONS}. Use larger strides or smaller sizes"
         )
     depth = patch_depth // (rows.size * cols.size)
+    line_taps = cols.count * cols.size
     taps = _reshape(
         patches, batch * rows.count, cols.count, rows.size, cols.size * depth
     )
     taps = tf.transpose(taps, [0, 2, 1, 3])
-    taps = _reshape(taps, batch, rows.count * rows.size, cols.count * cols.size, depth)
+    taps = _reshape(taps, batch, rows.count * rows.size, line_taps, depth)
     taps = _append_zeros(taps, True, True)
-    images = taps[:, -1:, -1:]  # a zero that is not known as such: -0 + 0 is +0
+    # TensorFlow's optimiser adds in an order of its own, and leaves out zeros, unless
+    # zeros are read from a tensor, sums wait for each other, and a reshape parts them
+    # from what comes after.
+    images = taps[:1, -1, -1:]
     for row in rows.covers():
         lines = tf.gather(taps, row, axis=1)
+        lines = _reshape(lines, batch * rows.image, line_taps + 1, depth)
         for col in cols.covers():
-            # Otherwise TensorFlow's optimiser would add in an order of its own.
             with tf.control_dependencies([images]):
-                images += tf.gather(lines, col, axis=2)
-    return images
-
-
-def fold_by_segments(
-    patches: tf.Tensor,
-    image_shape: tf.Tensor,
-    image: list[int | None],
-    grid: list[tuple[Any, ...]],
-) -> tf.Tensor:
-    """As `fold_patches`, for patches of any size, by an op that few exporters know."""
-    batch, _, _, patch_depth = _shape(patches)
-    rows, cols = _axes(image_shape, image, grid)
-    depth = patch_depth // (rows.size * cols.size)
-    row = tf.cast(rows.pixels(), tf.int64)[:, None, :, None]
-    col = tf.cast(cols.pixels(), tf.int64)[None, :, None, :]
-    height, width = tf.cast(rows.image, tf.int64), tf.cast(cols.image, tf.int64)
-    # Negative segments are dropped.
-    pixels = tf.where((row < height) & (col < width), row * width + col, -1)
-    taps = rows.count * cols.count * rows.size * cols.size
-    values = tf.transpose(_reshape(patches, batch, taps, depth), [1, 0, 2])
-    sums = tf.math.unsorted_segment_sum(
-        _reshape(values, taps, batch * depth), tf.reshape(pixels, [-1]), height * width
-    )
-    images = _reshape(sums, rows.image, cols.image, batch, depth)
-    return tf.transpose(images, [2, 0, 1, 3])
-
-
-def _axes(
-    image_shape: tf.Tensor, known: list[int | None], grid: list[tuple[Any, ...]]
-) -> list[Axis]:
-    image = [
-        tf.cast(image_shape[i + 1], tf.int32) if extent is None else extent
-        for i, extent in enumerate(known)
-    ]
-    return [Axis(image[i], *grid[i]) for i in (0, 1)]
+                images += tf.gather(lines, col, axis=1)
+    return _reshape(images, batch, rows.image, cols.image, depth)
 
 
 def _append_zeros(images: tf.Tensor, row: bool, col: bool) -> tf.Tensor:

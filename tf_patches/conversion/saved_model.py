@@ -1,4 +1,4 @@
-"""The files of SavedModels: read, copied with other ops, written whole or not at all."""
+"""The files of SavedModels: copied with other ops, written whole or not at all."""
 
 import os
 import shutil
@@ -10,64 +10,55 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
-from google.protobuf.message import Message
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.saved_model import fingerprinting_utils
 
 from tf_patches.conversion import graph
 from tf_patches.conversion.errors import ConversionError, explained
 
-_BINARY, _TEXT, _CHUNKED = _GRAPHS = (
-    "saved_model.pb",
-    "saved_model.pbtxt",
-    "saved_model.cpb",
-)
-_FINGERPRINT = "fingerprint.pb"
-_STAGING = ".tf_patches."  # short, whatever the name of the folder
+_BINARY, _TEXT, _CHUNKED = (f"saved_model.{end}" for end in ("pb", "pbtxt", "cpb"))
 
 
 @contextmanager
 def folder_of(model: Any) -> Iterator[Path]:
     """The folder of a SavedModel, or one that a Keras model is exported to."""
-    if isinstance(model, (str, os.PathLike)):
-        path = Path(model)
-        if not path.exists():
-            raise FileNotFoundError(f"No such file or folder: {path}")
-        if any((path / name).is_file() for name in _GRAPHS):
-            yield path
-            return
-        if not (path.is_file() and path.suffix == ".keras"):
-            raise ConversionError(
-                f"{path} is neither the folder of a SavedModel nor a .keras file"
-            )
-    with explained("Keras models need Keras"):  # TensorFlow works without
-        import keras
-    if isinstance(model, (str, os.PathLike)):
-        with explained(f"Keras cannot load {path}"):
-            model = keras.models.load_model(path)
-    if not isinstance(model, keras.Model):
+    is_path = isinstance(model, (str, os.PathLike))
+    if is_path and not Path(model).exists():
+        raise FileNotFoundError(f"No such file or folder: {model}")
+    if is_path and any(
+        Path(model, end).is_file() for end in (_BINARY, _TEXT, _CHUNKED)
+    ):
+        yield Path(model)
+        return
+    if is_path and not (Path(model).is_file() and Path(model).suffix == ".keras"):
         raise ConversionError(
-            "A model is a SavedModel's folder, a .keras file or a Keras model, but got "
-            f"{model!r}"
+            f"{model} is neither the folder of a SavedModel nor a .keras file"
         )
     with tempfile.TemporaryDirectory() as folder:
-        with explained(f"Keras cannot export {model.name}"):
-            model.export(folder, verbose=False)
+        with explained(f"Keras cannot load or export {model}"):
+            import keras  # TensorFlow works without it
+
+            keras_model = keras.models.load_model(model) if is_path else model
+            if not isinstance(keras_model, keras.Model):
+                raise ConversionError(
+                    "A model is a SavedModel's folder, a .keras file or a Keras model, "
+                    f"but got {model!r}"
+                )
+            keras_model.export(folder, verbose=False)
         yield Path(folder)
 
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
     """A folder to write, which gets to `out` when all went well, and only then."""
-    fills = out.is_dir()  # an empty folder, perhaps mounted or someone's current one
+    is_there = out.is_dir()  # empty: perhaps mounted, or someone's current folder
     missing = [parent for parent in out.parents if not parent.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        beside = out if fills else out.parent
-        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=beside) as staging:
+        place = out if is_there else out.parent
+        with tempfile.TemporaryDirectory(prefix=".tf_patches.", dir=place) as staging:
             made = Path(staging, "model")
             yield made
-            if fills:
+            if is_there:
                 _move_parts(made, out)
             else:
                 made.rename(out)
@@ -79,8 +70,8 @@ def written(out: Path) -> Iterator[Path]:
 
 
 def _move_parts(made: Path, out: Path) -> None:
-    """Moves the graph last: without it, the rest is no model."""
-    parts = sorted(made.iterdir(), key=lambda part: part.name in _GRAPHS)
+    # The graph goes last: without it, the other parts are no model.
+    parts = sorted(made.iterdir(), key=lambda part: part.name in (_BINARY, _TEXT))
     try:
         for part in parts:
             part.rename(out / part.name)
@@ -91,39 +82,47 @@ def _move_parts(made: Path, out: Path) -> None:
         raise
 
 
-def convert(folder: Path, out: Path, plain: bool) -> tuple[Counter[str], list[Any]]:
+def convert(
+    folder: Path, out: Path, ops: list[str]
+) -> tuple[dict[str, int], list[Any]]:
     """Writes to `out`, a new folder, the SavedModel in `folder`, ops replaced.
 
     Returns:
-      How many nodes were replaced by the op that they were, and the tags of the
-      graphs that they were in.
+      How many nodes there were of each op, and the tags of the graphs that held them.
     """
     _copy(folder, out)
+    name = _BINARY if (out / _BINARY).exists() else _TEXT
+    if not (out / name).exists():
+        raise ConversionError(
+            f"{folder / _CHUNKED} holds a graph in pieces, as graphs over 2 GB are "
+            "saved, which cannot be converted"
+        )
     counts: Counter[str] = Counter()
     tags = []
     with explained(f"{folder} holds a damaged SavedModel"):
-        model = _read(folder)
+        model = saved_model_pb2.SavedModel()
+        if name == _BINARY:
+            model.ParseFromString((out / name).read_bytes())
+        else:
+            text_format.Parse((out / name).read_text(encoding="utf-8"), model)
         for part in model.meta_graphs:
-            replaced = graph.replace_ops(part.graph_def, plain)
+            nodes = graph.all_nodes(part.graph_def)
+            held = Counter(node.op for node in nodes if node.op in ops)
+            graph.replace_ops(part.graph_def, ops)
             graph.update_op_list(part.meta_info_def.stripped_op_list, part.graph_def)
-            counts += replaced
-            if replaced:
-                tags.append(list(part.meta_info_def.tags))
-    if not (out / _BINARY).exists():  # TensorFlow 2.20 has no fingerprint of a text
-        (out / _FINGERPRINT).unlink(missing_ok=True)
+            counts += held
+            tags += [list(part.meta_info_def.tags)] if held else []
+    if name == _BINARY:
+        (out / name).write_bytes(model.SerializeToString(deterministic=True))
+    else:
         text = text_format.MessageToString(model)
-        (out / _TEXT).write_text(text, encoding="utf-8")
-        return counts, tags
-    (out / _BINARY).write_bytes(model.SerializeToString(deterministic=True))
-    (out / _TEXT).unlink(missing_ok=True)  # which TensorFlow did not read
-    if (out / _FINGERPRINT).exists():
-        with explained(f"{folder} holds a damaged SavedModel"):
-            fingerprinting_utils.write_fingerprint(str(out))
-    return counts, tags
+        (out / name).write_text(text, encoding="utf-8")
+    (out / "fingerprint.pb").unlink(missing_ok=True)  # of the model that it was
+    return dict(counts), tags
 
 
 def _copy(folder: Path, out: Path) -> None:
-    """Copies files with modes of their own, and nothing that is not in the folder."""
+    """Copies files, with modes of their own, and nothing from outside the folder."""
     out.mkdir()
     inside = folder.resolve()
     for entry in sorted(folder.rglob("*")):  # does not follow links
@@ -131,8 +130,7 @@ def _copy(folder: Path, out: Path) -> None:
         if entry.is_symlink() and not (target.is_file() and inside in target.parents):
             raise ConversionError(
                 f"{entry} is a link to {os.readlink(entry)}, which is no file of the "
-                "model. If it belongs to the model, replace it by what it links to, as "
-                "cp --recursive --dereference does"
+                "model: replace it by a copy (cp -rL) if it belongs to the model"
             )
         if entry.is_dir():
             (out / entry.relative_to(folder)).mkdir()
@@ -140,20 +138,5 @@ def _copy(folder: Path, out: Path) -> None:
             shutil.copyfile(entry, out / entry.relative_to(folder))
         else:
             raise ConversionError(
-                f"{entry} is a device, a pipe or a socket, not a part of a model: "
-                "remove it"
+                f"{entry} is a device, pipe or socket, no file of a model: remove it"
             )
-
-
-def _read(folder: Path) -> Message:
-    model = saved_model_pb2.SavedModel()
-    if (folder / _BINARY).is_file():
-        model.ParseFromString((folder / _BINARY).read_bytes())
-    elif (folder / _TEXT).is_file():
-        text_format.Parse((folder / _TEXT).read_text(encoding="utf-8"), model)
-    else:
-        raise ConversionError(
-            f"{folder / _CHUNKED} holds a graph in pieces, as those over 2 GB are "
-            "saved, which cannot be converted"
-        )
-    return model
