@@ -72,7 +72,9 @@ def converter(folder):
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_tflite(model):
     given, every, folder = model
-    interpreter = tf.lite.Interpreter(model_content=converter(folder / "plain").convert())
+    interpreter = tf.lite.Interpreter(
+        model_content=converter(folder / "plain").convert()
+    )
     run = interpreter.get_signature_runner()
     for images in given:
         results, expected = run(images=images), every(tf.constant(images))

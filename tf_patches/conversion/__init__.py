@@ -1,4 +1,4 @@
-"""The public function: models made to run without this package."""
+"""The public function: models converted to run without this package."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,7 @@ __all__ = ["Conversion", "ConversionError", "to_builtin"]
 
 
 class Conversion(NamedTuple):
-    """What was done.
-
-    Attributes:
-      converted: How many nodes were replaced, by the op that they were.
-      checked: The functions that ran before and after, and gave the same bits.
-    """
+    """What was replaced: nodes by op; and which functions gave the same bits after."""
 
     converted: dict[str, int]
     checked: list[str]
@@ -31,41 +26,37 @@ def to_builtin(
     """Converts a model to a SavedModel that runs without this package.
 
     `TFPatches>ExtractPatches` becomes TensorFlow's own `ExtractImagePatches`, and
-    `TFPatches>FoldPatches` a function of TensorFlow's ops that sums in the same
-    order, also in saved training steps. With `plain`, both ops and
-    `ExtractImagePatches` become reshapes, transposes, slices, gathers and
-    additions, which TFLite, ONNX and other formats know too.
+    `TFPatches>FoldPatches` a function that sums in the same order, also in saved
+    training steps. With `plain`, both and `ExtractImagePatches` become reshapes,
+    transposes, slices, gathers and additions, for TFLite, ONNX and other formats.
 
-    Predictions and gradients stay the same to the bit. Both models are run to
-    check it before anything appears in `out_dir`; `model` is only read.
+    Both models are run and must give the same bits before anything appears in
+    `out_dir`; `model` is only read.
 
     Args:
       model: A Keras model, the path of a `.keras` file, or a SavedModel's folder.
       out_dir: The folder to write, which must not exist or be empty.
       inputs: What to run the models on: a dictionary from the name of a signature
-        or function (`serve` in Keras models) to its arguments, a list or a
-        dictionary by name; only the functions named are run. By default, all
-        functions that hold the ops are run on random numbers.
-      plain: Whether to use only operations that every exporter knows. Rows and
-        cols that the model leaves open are computed; models with known rows and
-        cols are simpler and faster. A VALID patch larger than such an image gives
-        no patches, not an error. A fold takes an addition for each patch over a
-        pixel (`ceil(size / stride)` along an axis at rate 1), at most 1024.
+        or function (in Keras models: `serve`) to its arguments, a list or a
+        dictionary by name. By default, all functions that hold the ops are run on
+        random numbers.
+      plain: Whether to use only operations that every exporter knows. Any batch,
+        rows and cols work; known rows and cols make smaller, faster models. An
+        image too small for a VALID patch then gives no patches, not an error.
 
     Returns:
       A `Conversion`: `converted`, how many nodes there were of each op, and
       `checked`, the names of the functions that were run.
 
     Raises:
-      ConversionError: A ValueError. If the model is damaged, holds none of the
-        ops or links to files elsewhere, if it cannot be run on generated inputs
-        (pass `inputs`), or if it gives other results after. Nothing is written.
+      ConversionError: A ValueError: if the model is damaged, holds none of the ops
+        or links to files elsewhere; if more than 4096 patches of a fold cover a
+        pixel; if inputs cannot be generated (pass `inputs`); if results differ.
       FileNotFoundError: If there is no model.
       FileExistsError: If `out_dir` is a file or a folder that is not empty.
 
     Warns:
-      UserWarning: If a function's results differ from run to run, so that they
-        cannot be compared.
+      UserWarning: If results differ from run to run, and cannot be compared.
 
     Examples:
       >>> import tempfile
@@ -93,13 +84,9 @@ def to_builtin(
             raise ConversionError(f"{out_dir} is in {source}, which is only read")
         with saved_model.written(out) as made:
             converted, tags = saved_model.convert(source, made, ops)
-            if not converted:
-                raise ConversionError(
-                    f"Nothing to convert: the model holds no {' or '.join(ops)}"
-                )
             checked = [
                 name
-                for each in tags
-                for name in check.same_results(source, made, each, ops, inputs)
+                for graph_tags in tags
+                for name in check.same_results(source, made, graph_tags, ops, inputs)
             ]
     return Conversion(converted, checked)

@@ -14,9 +14,8 @@ import tensorflow as tf
 from tf_patches.conversion import graph
 from tf_patches.conversion.errors import ConversionError, explained
 
-_VARIABLES = "the variables afterwards"
-# What unknown extents may be: the first, the last, those between; likely ones first.
-_FIRST, _LAST, _BETWEEN = (2, 1), (3, 1, 4, 64), (32, 64, 224, 299)
+# What unknown extents may be: the first, those between, the last; likely ones first.
+_EXTENTS = list(product((2, 1), (32, 64, 224, 299), (3, 1, 4, 64)))
 
 
 def same_results(
@@ -28,16 +27,12 @@ def same_results(
 ) -> list[str]:
     """Checks that the functions `given`, or all that held `ops`, give what they gave.
 
-    Returns:
-      The names of the functions that did; those that never do give a warning.
-
-    Raises:
-      ConversionError: If a result differs, or if nothing could be run.
+    Returns the names of those that did.
     """
-    functions = _load(original, tags)[1]
+    _, functions = _load(original, tags)
     if given is None:
-        touched = {n: f for n, f in functions.items() if _holds(f, ops)}
-        inputs = {name: _generated(name, f) for name, f in touched.items()}
+        held = {name: f for name, f in functions.items() if _holds(f, ops)}
+        inputs = {name: _generated(name, f) for name, f in held.items()}
     else:
         inputs = {name: _given(name, functions, given[name]) for name in given}
     if not inputs:
@@ -49,38 +44,36 @@ def same_results(
         expected = _run(original, tags, inputs)
     with explained("The converted model fails"):
         results = _run(converted, tags, inputs)
-    differing = [name for name in expected if results[name] != expected[name]]
-    if differing:
+    if differing := [name for name in expected if results[name] != expected[name]]:
         again = _run(original, tags, inputs)
         if wrong := [name for name in differing if again[name] == expected[name]]:
             raise ConversionError(
                 f"The converted model gives other results: {', '.join(wrong)}"
             )
+        names = ", ".join(differing)
         warnings.warn(
-            "Not compared, because their results differ from run to run: "
-            + ", ".join(differing),
+            f"Not compared, because their results differ from run to run: {names}",
             stacklevel=2,
         )
     return [name for name in inputs if name not in differing]
 
 
 def _load(folder: Path, tags: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """A SavedModel, and its functions by name: signatures, then all others."""
-    gc.collect()  # the one before
+    """A model, and its functions by name: signatures, then those of all its parts."""
+
+    def walk(part: Any, path: str) -> Iterator[tuple[str, Any]]:
+        for name, child in sorted(tf.train.TrackableView.children(part).items()):
+            if id(child) not in seen:
+                seen.add(id(child))
+                for i, function in enumerate(getattr(child, "concrete_functions", ())):
+                    yield path + name + (f"#{i + 1}" if i else ""), function
+                yield from walk(child, f"{path}{name}.")
+
+    gc.collect()  # the model before
     with explained(f"{folder} cannot be loaded"):
         model = tf.saved_model.load(str(folder), list(tags))
-        return model, dict(model.signatures) | dict(_functions(model, "", set()))
-
-
-def _functions(part: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    for name, child in sorted(tf.train.TrackableView.children(part).items()):
-        if id(child) in seen:
-            continue
-        seen.add(id(child))
-        if isinstance(child, tf.types.experimental.PolymorphicFunction):
-            for i, concrete in enumerate(child.concrete_functions):
-                yield path + name + (f"#{i + 1}" if i else ""), concrete
-        yield from _functions(child, f"{path}{name}.", seen)
+        seen = {id(model)}
+        return model, dict(model.signatures) | dict(walk(model, ""))
 
 
 def _holds(function: Any, ops: Sequence[str]) -> bool:
@@ -97,7 +90,14 @@ def _run(
     results = {name: _bits(_call(functions[name], inputs[name])) for name in inputs}
     parts = tf.train.TrackableView(model).descendants()
     variables = [part for part in parts if isinstance(part, tf.Variable)]
-    return {**results, _VARIABLES: _bits(variables)}
+    return {**results, "the variables afterwards": _bits(variables)}
+
+
+def _specs(function: Any) -> dict[str, Any]:
+    """What a function takes, by name."""
+    flat = tf.nest.flatten(function.structured_input_signature)
+    specs = [leaf for leaf in flat if isinstance(leaf, tf.TypeSpec)]
+    return {getattr(spec, "name", f"#{i}"): spec for i, spec in enumerate(specs)}
 
 
 def _call(function: Any, tensors: Sequence[Any]) -> Any:
@@ -111,26 +111,16 @@ def _call(function: Any, tensors: Sequence[Any]) -> Any:
     return function(*positional, **named)
 
 
-def _specs(function: Any) -> dict[str, Any]:
-    """What a function takes, by name."""
-    flat = tf.nest.flatten(function.structured_input_signature)
-    specs = [leaf for leaf in flat if isinstance(leaf, tf.TypeSpec)]
-    return {getattr(spec, "name", f"#{i}"): spec for i, spec in enumerate(specs)}
-
-
 def _given(name: str, functions: Mapping[str, Any], values: Any) -> list[Any]:
     if name not in functions:
-        raise ConversionError(
-            f"inputs are given for {name!r}, but the model has only "
-            f"{', '.join(map(repr, functions))}"
-        )
+        raise ConversionError(f"inputs has {name!r}, the model only {[*functions]}")
     specs = _specs(functions[name])
     if isinstance(values, Sequence) and len(values) == len(specs):
         values = dict(zip(specs, values, strict=True))
     if not isinstance(values, Mapping) or set(values) != set(specs):
         raise ConversionError(
-            f"{name} takes {', '.join(map(repr, specs))}: its inputs must be a list of "
-            f"{len(specs)} or a dictionary by these names, but are {values!r:.200}"
+            f"{name} takes a list of {len(specs)} inputs or a dictionary of "
+            f"{[*specs]}, but got {values!r:.200}"
         )
     with explained(f"{name} cannot take the inputs"):
         return [
@@ -145,15 +135,14 @@ def _generated(name: str, function: Any) -> list[tf.Tensor]:
     """The first inputs that a function takes."""
     specs = _specs(function)
     reason = ""
-    for extents in product(_FIRST, _BETWEEN, _LAST):
+    for extents in _EXTENTS:
         random = np.random.default_rng(7)
         try:
             tensors = [_random(random, spec, *extents) for spec in specs.values()]
             _call(function, tensors)
+            return tensors
         except Exception as error:  # of any class, as the model is the user's
             reason = reason or textwrap.shorten(str(error), 600)
-        else:
-            return tensors
     described = ", ".join(f"{argument}: {spec}" for argument, spec in specs.items())
     raise ConversionError(
         f"Could not generate inputs to check {name}: {reason}. Pass "
@@ -175,16 +164,14 @@ def _random(
 
 def _bits(results: Any) -> list[Any]:
     """What a function returned, for comparison: any NaN equals any other."""
-    flat = tf.nest.flatten(results, expand_composites=True)
-    return [_array_bits(np.asarray(x).copy()) for x in flat if tf.is_tensor(x)]
-
-
-def _array_bits(array: np.ndarray) -> tuple[Any, ...]:
-    described = array.dtype.name, array.shape
-    if array.dtype == object:
-        return *described, array.tolist()
-    parts = [array.real, array.imag] if array.dtype.kind == "c" else [array]
-    for part in parts:
-        if (nan := part != part).any():
-            part[nan] = np.nan
-    return *described, array.tobytes()
+    bits: list[Any] = []
+    for tensor in tf.nest.flatten(results, expand_composites=True):
+        if not tf.is_tensor(tensor):
+            continue
+        array = np.asarray(tensor).copy()
+        for part in (array.real, array.imag) if array.dtype.kind == "c" else (array,):
+            if (nan := part != part).any():
+                part[nan] = np.nan
+        values = array.tolist() if array.dtype == object else array.tobytes()
+        bits.append((array.dtype.name, array.shape, values))
+    return bits

@@ -11,11 +11,7 @@ class ConversionError(ValueError):
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turns all that a model raises into a ConversionError.
-
-    Of any class: models run code of their users, and TensorFlow, Keras and
-    protobuf raise whatever comes to their mind on damaged files.
-    """
+    """Makes a ConversionError of what TensorFlow, Keras and users' code may raise."""
     try:
         yield
     except ConversionError:

@@ -19,64 +19,45 @@ Grid = list[tuple[int, int, int, str]]  # what follows `image` in the Axis of ro
 
 
 class Axis(NamedTuple):
-    """How patches lie along rows or cols of `image` pixels, an int if known."""
+    """How patches lie along rows or cols; what depends on `image` may be a tensor."""
 
-    image: Any
+    image: Any  # pixels
     size: int
     stride: int
     rate: int
-    padding: str
+    count: Any  # patches
+    outside: Any  # pixels that patches cover before and after the image
 
-    @property
-    def span(self) -> int:
-        return (self.size - 1) * self.rate + 1
-
-    @property
-    def count(self) -> Any:
-        """The number of patches, as TensorFlow counts them."""
-        if self.padding == "SAME":
-            return (self.image + self.stride - 1) // self.stride
-        return _maximum((self.image - self.span + self.stride) // self.stride, 0)
-
-    @property
-    def pad(self) -> Any:
-        """The pixels before the image where the first patch begins."""
-        if self.padding == "VALID":
-            return 0
-        end = (self.count - 1) * self.stride + self.span
-        return _maximum(end - self.image, 0) // 2
-
-    @property
-    def reaches_outside(self) -> bool:
-        """Whether patches may cover pixels outside the image."""
-        if self.padding == "VALID" or self.span == 1:
-            return False
-        return tf.is_tensor(self.image) or bool((self.pixels() == self.image).any())
-
-    @property
-    def most_covers(self) -> int:
-        """The most patches that cover a pixel."""
-        return -(-self.size // (self.stride // math.gcd(self.stride, self.rate)))
+    @classmethod
+    def of(cls, image: Any, size: int, stride: int, rate: int, padding: str) -> "Axis":
+        """Counts as TensorFlow does."""
+        span = (size - 1) * rate + 1
+        if padding == "VALID":
+            count = _maximum((image - span + stride) // stride, 0)
+            return cls(image, size, stride, rate, count, 0)
+        count = (image + stride - 1) // stride
+        outside = _maximum((count - 1) * stride + span - image, 0)
+        return cls(image, size, stride, rate, count, outside)
 
     def pixels(self) -> Any:
         """The pixel under each tap, `[count, size]`; `image` if it is outside."""
-        starts = _range(self.count) * self.stride - self.pad
+        starts = _range(self.count) * self.stride - self.outside // 2
         pixels = starts[:, None] + np.arange(self.size, dtype=np.int32) * self.rate
         return _where((pixels >= 0) & (pixels < self.image), pixels, self.image)
 
     def covers(self) -> list[Any]:
-        """The taps over each pixel, in the order of their patches.
+        """`patch * size + tap` over each pixel, vector by vector in the patches' order.
 
-        Each is a vector of `patch * size + tap`, or `count * size` if there is none.
-        A patch covers a pixel if `patch * stride + tap * rate` is `distance`.
+        It is `count * size` if a pixel has fewer; `patch * stride + tap * rate` is
+        `distance`.
         """
         divisor = math.gcd(self.stride, self.rate)
         step = self.stride // divisor  # from a tap over a pixel to the next
         inverse = pow(self.rate // divisor, -1, step)
-        distance = _range(self.image) + self.pad
+        distance = _range(self.image) + self.outside // 2
         first_tap = distance // divisor % step * inverse % step
         covers = []
-        for i in reversed(range(self.most_covers)):
+        for i in reversed(range(-(-self.size // step))):
             tap = first_tap + i * step
             patch = (distance - tap * self.rate) // self.stride
             exists = (distance % divisor == 0) & (tap < self.size)
@@ -87,18 +68,18 @@ class Axis(NamedTuple):
 
     def take_taps(self, images: tf.Tensor, axis: int) -> tf.Tensor:
         """The pixels under all taps of the first patch, of the second, and so on."""
-        if (self.stride, self.rate) == (self.size, 1) and not self.reaches_outside:
+        if (self.stride, self.rate) == (self.size, 1) and not _may_be(self.outside):
             return images[(slice(None),) * axis + (slice(self.count * self.size),)]
         pixels = self.pixels()
-        pixels = _reshape(pixels, -1) if tf.is_tensor(pixels) else pixels.reshape(-1)
-        return tf.gather(images, pixels, axis=axis)
+        flat = tf.reshape(pixels, [-1]) if tf.is_tensor(pixels) else pixels.reshape(-1)
+        return tf.gather(images, flat, axis=axis)
 
 
 def extract_patches(images: tf.Tensor, grid: Grid) -> tf.Tensor:
     """As `tf_patches.extract_patches`."""
     batch, *image, depth = _shape(images)
-    rows, cols = (Axis(image[i], *grid[i]) for i in (0, 1))
-    images = _append_zeros(images, rows.reaches_outside, cols.reaches_outside)
+    rows, cols = (Axis.of(image[i], *grid[i]) for i in (0, 1))
+    images = _append_zeros(images, rows.outside, cols.outside)
     taps = cols.take_taps(rows.take_taps(images, 1), 2)
     taps = _reshape(taps, batch * rows.count, rows.size, cols.count, cols.size * depth)
     patches = tf.transpose(taps, [0, 2, 1, 3])
@@ -113,8 +94,9 @@ def fold_patches(
     batch, _, _, patch_depth = _shape(patches)
     given = tf.cast(image_shape[1:3], tf.int32)
     extents = [given[i] if image[i] is None else image[i] for i in (0, 1)]
-    rows, cols = (Axis(extents[i], *grid[i]) for i in (0, 1))
-    if (additions := rows.most_covers * cols.most_covers) > _MOST_ADDITIONS:
+    rows, cols = (Axis.of(extents[i], *grid[i]) for i in (0, 1))
+    over_rows, over_cols = rows.covers(), cols.covers()
+    if (additions := len(over_rows) * len(over_cols)) > _MOST_ADDITIONS:
         raise ConversionError(
             f"A fold with up to {additions} patches over a pixel cannot be converted: "
             f"the most is {_MOST_ADDITIONS}. Use larger strides or smaller sizes"
@@ -126,24 +108,28 @@ def fold_patches(
     )
     taps = tf.transpose(taps, [0, 2, 1, 3])
     taps = _reshape(taps, batch, rows.count * rows.size, line_taps, depth)
-    taps = _append_zeros(taps, True, True)
+    taps = _append_zeros(taps, 1, 1)
     # TensorFlow's optimiser adds in an order of its own, and leaves out zeros, unless
     # zeros are read from a tensor, sums wait for each other, and a reshape parts them
     # from what comes after.
     images = taps[:1, -1, -1:]
-    for row in rows.covers():
+    for row in over_rows:
         lines = tf.gather(taps, row, axis=1)
         lines = _reshape(lines, batch * rows.image, line_taps + 1, depth)
-        for col in cols.covers():
+        for col in over_cols:
             with tf.control_dependencies([images]):
                 images += tf.gather(lines, col, axis=1)
     return _reshape(images, batch, rows.image, cols.image, depth)
 
 
-def _append_zeros(images: tf.Tensor, row: bool, col: bool) -> tf.Tensor:
-    if not (row or col):
-        return images
-    return tf.pad(images, [[0, 0], [0, int(row)], [0, int(col)], [0, 0]])
+def _append_zeros(images: tf.Tensor, rows: Any, cols: Any) -> tf.Tensor:
+    """Appends a row and a col, if pixels outside are, or may be, needed."""
+    paddings = [[0, 0], [0, int(_may_be(rows))], [0, int(_may_be(cols))], [0, 0]]
+    return tf.pad(images, paddings) if paddings != [[0, 0]] * 4 else images
+
+
+def _may_be(pixels: Any) -> bool:
+    return tf.is_tensor(pixels) or pixels > 0
 
 
 def _shape(tensor: tf.Tensor) -> list[Any]:

@@ -25,28 +25,32 @@ def all_nodes(graph: Message) -> Iterator[Message]:
         yield from function.node_def
 
 
-def replace_ops(graph: Message, ops: Iterable[str]) -> None:
-    """Replaces ops, in place: ours alone by the built-in op, also that by functions."""
+def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
+    """Replaces ops in place: extraction by the built-in op, if that may stay."""
+    graph = meta_graph.graph_def
+    _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
         arguments = {
             argument.name: function.arg_attr[i].attr
             for i, argument in enumerate(function.signature.input_arg)
             if i in function.arg_attr
         }
-        outputs = _replace(function.node_def, arguments, ops, graph.library)
+        calls = _replace(function.node_def, arguments, ops, graph.library)
         for node in function.node_def:
-            node.input[:] = [_renamed(value, outputs) for value in node.input]
+            node.input[:] = [_output(value, calls) for value in node.input]
         for name, value in function.ret.items():
-            function.ret[name] = _renamed(value, outputs)
-    _replace(graph.node, {}, ops, graph.library)
-
-
-def update_op_list(op_list: Message, graph: Message) -> None:
-    """Makes the list of the ops that a graph uses fit it again."""
+            function.ret[name] = _output(value, calls)
+    op_list = meta_graph.meta_info_def.stripped_op_list
     listed = {op.name: op for op in op_list.op}
     used = sorted({node.op for node in all_nodes(graph)})
     known = [listed.get(name) or op_def_registry.get(name) for name in used]
     op_list.CopyFrom(type(op_list)(op=[op for op in known if op is not None]))
+
+
+def _output(value: str, calls: set[str]) -> str:
+    """`node:output:index`, whose output has another name in calls."""
+    node, *rest = value.split(":")
+    return f"{node}:output:{rest[1]}" if node in calls else value
 
 
 def _replace(
@@ -54,22 +58,21 @@ def _replace(
     arguments: dict[str, Any],
     ops: Iterable[str],
     library: Message,
-) -> dict[str, str]:
-    """Replaces nodes; returns what the output of each is now called."""
+) -> set[str]:
+    """Replaces nodes; returns the names of those that became calls."""
     attributes = arguments | {node.name: node.attr for node in nodes}
-    outputs = {}
+    calls = set()
     for node in nodes:
         if node.op not in ops:
             continue
         is_bool = node.attr["T"].type == tf.bool.as_datatype_enum
         if node.op == EXTRACT and BUILT_IN not in ops and not is_bool:
             node.op = BUILT_IN
-            outputs[node.name] = "patches"
         else:
             source = attributes.get(node.input[0].split(":")[0], {})
             _call_instead(node, _known_shape(source), library)
-            outputs[node.name] = "output"
-    return outputs
+            calls.add(node.name)
+    return calls
 
 
 def _call_instead(node: Message, shape: _Shape, library: Message) -> None:
@@ -115,9 +118,3 @@ def _known_shape(attributes: Any) -> _Shape:
         if len(shapes) == 1 and not shapes[0].unknown_rank:
             return tf.TensorShape(shapes[0]).as_list()
     return [None] * 4
-
-
-def _renamed(value: str, outputs: dict[str, str]) -> str:
-    """`node:output:index` of a replaced node; other values stay as they are."""
-    node, *rest = value.split(":")
-    return ":".join([node, outputs[node], *rest[1:]]) if node in outputs else value

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tf_patches.conversion import graph
 from tf_patches.conversion.errors import ConversionError, explained
 
-_BINARY, _TEXT, _CHUNKED = (f"saved_model.{end}" for end in ("pb", "pbtxt", "cpb"))
+_BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
 
 
 @contextmanager
@@ -24,26 +24,20 @@ def folder_of(model: Any) -> Iterator[Path]:
     is_path = isinstance(model, (str, os.PathLike))
     if is_path and not Path(model).exists():
         raise FileNotFoundError(f"No such file or folder: {model}")
-    if is_path and any(
-        Path(model, end).is_file() for end in (_BINARY, _TEXT, _CHUNKED)
-    ):
+    if is_path and Path(model).is_dir():
         yield Path(model)
         return
-    if is_path and not (Path(model).is_file() and Path(model).suffix == ".keras"):
-        raise ConversionError(
-            f"{model} is neither the folder of a SavedModel nor a .keras file"
-        )
     with tempfile.TemporaryDirectory() as folder:
         with explained(f"Keras cannot load or export {model}"):
             import keras  # TensorFlow works without it
 
-            keras_model = keras.models.load_model(model) if is_path else model
-            if not isinstance(keras_model, keras.Model):
+            made = keras.models.load_model(model) if is_path else model
+            if not isinstance(made, keras.Model):
                 raise ConversionError(
-                    "A model is a SavedModel's folder, a .keras file or a Keras model, "
-                    f"but got {model!r}"
+                    "model must be a SavedModel's folder, a .keras file or a Keras "
+                    f"model, but is {model!r}"
                 )
-            keras_model.export(folder, verbose=False)
+            made.export(folder, verbose=False)
         yield Path(folder)
 
 
@@ -91,32 +85,29 @@ def convert(
       How many nodes there were of each op, and the tags of the graphs that held them.
     """
     _copy(folder, out)
-    name = _BINARY if (out / _BINARY).exists() else _TEXT
-    if not (out / name).exists():
-        raise ConversionError(
-            f"{folder / _CHUNKED} holds a graph in pieces, as graphs over 2 GB are "
-            "saved, which cannot be converted"
-        )
+    path = out / (_BINARY if (out / _BINARY).exists() else _TEXT)
+    if not path.exists():
+        raise ConversionError(f"{folder} has no {_BINARY} and no {_TEXT}")
     counts: Counter[str] = Counter()
     tags = []
     with explained(f"{folder} holds a damaged SavedModel"):
         model = saved_model_pb2.SavedModel()
-        if name == _BINARY:
-            model.ParseFromString((out / name).read_bytes())
+        if path.name == _BINARY:
+            model.ParseFromString(path.read_bytes())
         else:
-            text_format.Parse((out / name).read_text(encoding="utf-8"), model)
+            text_format.Parse(path.read_text(encoding="utf-8"), model)
         for part in model.meta_graphs:
             nodes = graph.all_nodes(part.graph_def)
-            held = Counter(node.op for node in nodes if node.op in ops)
-            graph.replace_ops(part.graph_def, ops)
-            graph.update_op_list(part.meta_info_def.stripped_op_list, part.graph_def)
-            counts += held
-            tags += [list(part.meta_info_def.tags)] if held else []
-    if name == _BINARY:
-        (out / name).write_bytes(model.SerializeToString(deterministic=True))
+            if held := Counter(node.op for node in nodes if node.op in ops):
+                counts += held
+                tags.append(list(part.meta_info_def.tags))
+                graph.replace_ops(part, ops)
+    if not counts:
+        raise ConversionError(f"Nothing to convert: no {' and no '.join(ops)} in it")
+    if path.name == _BINARY:
+        path.write_bytes(model.SerializeToString(deterministic=True))
     else:
-        text = text_format.MessageToString(model)
-        (out / name).write_text(text, encoding="utf-8")
+        path.write_text(text_format.MessageToString(model), encoding="utf-8")
     (out / "fingerprint.pb").unlink(missing_ok=True)  # of the model that it was
     return dict(counts), tags
 
