@@ -494,8 +494,8 @@ WRONG = {
         FileNotFoundError,
         "No such file or folder: .*none",
     ),
-    "empty folder": (
-        lambda tmp_path: tmp_path,
+    "another folder": (
+        lambda tmp_path: fill(tmp_path / "bad", "notes.txt", b"none"),
         ConversionError,
         "has no saved_model.pb and no saved_model.pbtxt",
     ),
