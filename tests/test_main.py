@@ -186,8 +186,8 @@ def test_missing_script(folder):
         (["run", "-m"], 2, "argument -m: expected one argument"),
         (["run", "-h"], 0, ""),
         (["convert", "-h"], 0, ""),
-        (["convert", "a", "b"], 2, "required: --to"),
-        (["convert", "a", "b", "--to", "c"], 2, "invalid choice: 'c'"),
+        (["convert", "a"], 2, "required: OUT"),
+        (["convert", "a", "b", "--to", "builtin"], 2, "unrecognized arguments: --to"),
         (["other"], 2, "invalid choice: 'other'"),
     ],
     ids=repr,
@@ -214,27 +214,16 @@ def ours(tmp_path_factory):
     return path
 
 
-def test_convert(ours, tmp_path):
-    """In processes of its own: there, and back."""
-    there = ["convert", ours, "there", "--to", "builtin"]
-    ended = python("-m", "tf_patches", *there, cwd=tmp_path)
+@pytest.mark.parametrize("options", [[], ["--plain"]], ids=str)
+def test_convert(options, ours, tmp_path):
+    command = ["convert", *options, ours, "out"]
+    ended = python("-m", "tf_patches", *command, cwd=tmp_path)
     assert ended.stdout == (
         "Converted 1 TFPatches>ExtractPatches.\n"
         "The same bits from serving_default, extract.\n"
     ), ended.stderr
     assert ended.returncode == 0
-    assert (
-        main(
-            [
-                "convert",
-                *map(str, [tmp_path / "there", tmp_path / "back"]),
-                "--to",
-                "tf_patches",
-            ]
-        )
-        == 0
-    )
-    model = tf.saved_model.load(tmp_path / "back")
+    model = tf.saved_model.load(tmp_path / "out")
     np.testing.assert_array_equal(
         model.extract(IMAGES), tf.image.extract_patches(IMAGES, **GRID)
     )
@@ -249,8 +238,8 @@ def test_convert_what_is_random(tmp_path, capsys):
     )
     ours, out = str(tmp_path / "ours"), str(tmp_path / "out")
     tf.saved_model.save(module, ours, signatures={})
-    with pytest.warns(UserWarning, match="never twice the same"):
-        assert main(["convert", ours, out, "--to", "builtin"]) == 0
+    with pytest.warns(UserWarning, match="differ from run to run"):
+        assert main(["convert", ours, out]) == 0
     assert capsys.readouterr().out.endswith("Nothing could be compared.\n")
 
 
@@ -261,7 +250,6 @@ def test_convert_on_given_inputs(ours, tmp_path, capsys):
         "convert",
         ours,
         out,
-        "--to=builtin",
         "--inputs",
         tmp_path / "inputs.npz",
     ]
@@ -270,16 +258,14 @@ def test_convert_on_given_inputs(ours, tmp_path, capsys):
 
 
 WRONG = {
-    "no model": (["none", "out"], "There is no none."),
-    "out is there": (["{ours}", "{here}"], "is there already"),
-    "nothing to convert": (
-        ["{ours}", "out", "--to", "tf_patches"],
-        "nothing to convert",
-    ),
+    "no model": (["none", "out"], "No such file or folder: none"),
+    "out is there": (["{ours}", "{here}"], "already exists; choose another path"),
+    "nothing to convert": (["{theirs}", "out"], "Nothing to convert"),
+    "damaged": (["{damaged}", "a/b/out"], "holds a damaged SavedModel"),
     "no inputs": (["{ours}", "out", "--inputs", "none.npz"], "none.npz"),
-    "bad inputs": (["{ours}", "out", "--inputs", __file__], "is no .npz file"),
-    "empty inputs": (["{ours}", "out", "--inputs", "{empty}"], "is no .npz file"),
-    "broken inputs": (["{ours}", "out", "--inputs", "{broken}"], "is no .npz file"),
+    "bad inputs": (["{ours}", "out", "--inputs", __file__], "is not a .npz file"),
+    "empty inputs": (["{ours}", "out", "--inputs", "{empty}"], "is not a .npz file"),
+    "broken inputs": (["{ours}", "out", "--inputs", "{broken}"], "is not a .npz file"),
 }
 
 
@@ -292,9 +278,13 @@ def test_user_errors_are_a_sentence(
     arguments, message = WRONG[wrong]
     (outside := tmp_path_factory.mktemp("inputs")).joinpath("empty").write_bytes(b"")
     (outside / "broken").write_bytes(b"PK\x03\x04 and no more")
-    places = {"empty": outside / "empty", "broken": outside / "broken"}
+    (outside / "damaged").mkdir()
+    (outside / "damaged" / "saved_model.pb").write_bytes(b"no model")
+    tf.saved_model.save(tf.Module(), str(outside / "theirs"), signatures={})
+    names = "empty", "broken", "damaged", "theirs"
+    places = {name: outside / name for name in names}
     arguments = [part.format(ours=ours, here=tmp_path, **places) for part in arguments]
-    assert main(["convert", "--to", "builtin", *arguments]) == 2
+    assert main(["convert", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err

@@ -5,7 +5,7 @@ from importlib import import_module as _import_module
 
 from tf_patches.builtin import accelerate, is_accelerated
 from tf_patches.builtin import is_wanted as _is_wanted
-from tf_patches.convert import from_builtin, to_builtin
+from tf_patches.conversion import to_builtin
 from tf_patches.native import build_info
 from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
 
@@ -17,7 +17,6 @@ __all__ = [
     "extract_image_patches",
     "extract_patches",
     "fold_patches",
-    "from_builtin",
     "is_accelerated",
     "to_builtin",
 ]

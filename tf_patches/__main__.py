@@ -60,9 +60,10 @@ def _add_run(commands: Any) -> None:
 def _add_convert(commands: Any) -> None:
     convert = commands.add_parser(
         "convert",
-        help="make a saved model hold built-in ops, or those of tf_patches",
-        description="Writes a copy of a model that holds other ops and gives the same "
-        "bits, which is checked by running both. The model itself is only read.",
+        help="convert a saved model to one that runs without tf_patches",
+        description="Writes a copy of the model, a SavedModel, with TensorFlow's own "
+        "ops in place of those of tf_patches; both are run and must give identical "
+        "results.",
     )
     convert.add_argument(
         "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
@@ -70,35 +71,30 @@ def _add_convert(commands: Any) -> None:
     convert.add_argument(
         "out",
         metavar="OUT",
-        help="where to write: a folder for a SavedModel, or, from a .keras file, "
-        "another .keras file; it must not be there yet",
+        help="the folder to write, which must not exist or be empty",
     )
     convert.add_argument(
-        "--to",
-        required=True,
-        choices=["builtin", "tf_patches"],
-        help="builtin: TensorFlow's own ops alone, to be loaded without tf_patches; "
-        "tf_patches: its ops in place of TensorFlow's own",
+        "--plain",
+        action="store_true",
+        help="use only operations that TFLite, ONNX and other exporters know, also in "
+        "place of TensorFlow's own op",
     )
     convert.add_argument(
         "--inputs",
         metavar="FILE.npz",
-        help="what to run the models on: arrays named SIGNATURE/ARGUMENT for a "
-        "SavedModel, after the model's inputs for a .keras file (default: random "
-        "numbers)",
+        help="what to run the models on: arrays named SIGNATURE/ARGUMENT, as "
+        "serve/images (default: random numbers)",
     )
 
 
 def _convert(given: argparse.Namespace) -> int:
     import tf_patches
-    from tf_patches.conversion.error import ConversionError
+    from tf_patches.conversion import ConversionError
 
-    convert = {
-        "builtin": tf_patches.to_builtin,
-        "tf_patches": tf_patches.from_builtin,
-    }[given.to]
     try:
-        done = convert(given.source, given.out, _read_inputs(given.inputs))
+        done = tf_patches.to_builtin(
+            given.source, given.out, _read_inputs(given.inputs), plain=given.plain
+        )
     except (ConversionError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return _FAILED
@@ -112,7 +108,7 @@ def _convert(given: argparse.Namespace) -> int:
 def _read_inputs(path: str | None) -> dict[str, Any] | None:
     import numpy as np
 
-    from tf_patches.conversion.error import ConversionError
+    from tf_patches.conversion import ConversionError
 
     if path is None:
         return None
@@ -124,7 +120,9 @@ def _read_inputs(path: str | None) -> dict[str, Any] | None:
                 place = inputs.setdefault(function, {}) if function else inputs
                 place[argument] = arrays[name]
     except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ConversionError(f"{path} is no .npz file of arrays: {error}") from error
+        raise ConversionError(
+            f"{path} is not a .npz file of arrays: {error}"
+        ) from error
     return inputs
 
 

@@ -1,0 +1,121 @@
+"""Plain models through the real exporters, run by the real runtimes."""
+
+from functools import partial
+
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+from child import python_output
+from compare import assert_same_bits
+
+import tf_patches
+
+TILES = dict(
+    sizes=[1, 4, 4, 1], strides=[1, 4, 4, 1], rates=[1, 1, 1, 1], padding="VALID"
+)
+SAME = dict(
+    sizes=[1, 3, 3, 1], strides=[1, 1, 1, 1], rates=[1, 1, 1, 1], padding="SAME"
+)
+DILATED = SAME | dict(strides=[1, 2, 1, 1], rates=[1, 2, 3, 1])
+GRIDS = {"tiles": TILES, "same": SAME, "dilated": DILATED}
+
+
+def folded(grid, images):
+    patches = tf_patches.extract_patches(images, **grid)
+    return tf_patches.fold_patches(patches / 4, tf.shape(images), **grid) + 1
+
+
+WORK = {
+    **{name: partial(tf_patches.extract_patches, **GRIDS[name]) for name in GRIDS},
+    **{f"{n}, built-in": partial(tf.image.extract_patches, **GRIDS[n]) for n in GRIDS},
+    **{f"{name}, folded": partial(folded, GRIDS[name]) for name in GRIDS},
+}
+SHAPES = {"unknown batch": [None, 12, 9, 3], "all unknown but depth": [None] * 3 + [3]}
+
+
+def images(*shape):
+    return np.random.default_rng(3).uniform(-1, 1, shape).astype(np.float32)
+
+
+GIVEN = {
+    "unknown batch": [images(2, 12, 9, 3), images(5, 12, 9, 3)],
+    "all unknown but depth": [images(2, 12, 9, 3), images(1, 17, 21, 3)],
+}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def model(request, tmp_path_factory):
+    """What to give a model, the model, and the folder of the plain one."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec(SHAPES[request.param], name="images")],
+        autograph=False,
+    )
+    def every(images):
+        return {f"result_{i}": work(images) for i, work in enumerate(WORK.values())}
+
+    folder = tmp_path_factory.mktemp("saved")
+    module = tf.Module()
+    module.every = every
+    tf.saved_model.save(module, str(folder / "ours"), signatures=every)
+    tf_patches.to_builtin(folder / "ours", folder / "plain", plain=True)
+    return GIVEN[request.param], every, folder
+
+
+def converter(folder):
+    made = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_tflite(model):
+    given, every, folder = model
+    interpreter = tf.lite.Interpreter(
+        model_content=converter(folder / "plain").convert()
+    )
+    run = interpreter.get_signature_runner()
+    for images in given:
+        results, expected = run(images=images), every(tf.constant(images))
+        for name in expected:
+            assert_same_bits(results[name], expected[name])
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_tflite_in_int8(model):
+    """Within what 256 steps over the range of all values make of the result."""
+    given, every, folder = model
+    made = converter(folder / "plain")
+    made.optimizations = [tf.lite.Optimize.DEFAULT]
+    made.representative_dataset = lambda: [[images] for images in given]
+    made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    interpreter = tf.lite.Interpreter(model_content=made.convert())
+    interpreter.allocate_tensors()
+    kinds = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
+    assert kinds.count(np.int8) > kinds.count(np.float32)
+    run = interpreter.get_signature_runner()
+    for images in given:
+        results, expected = run(images=images), every(tf.constant(images))
+        for name, values in expected.items():
+            step = np.ptp(values) / 255
+            np.testing.assert_allclose(results[name], values, atol=6 * step)
+
+
+def test_tflite_does_not_take_what_is_not_plain(model):
+    """Otherwise the tests above would show nothing."""
+    with pytest.raises(Exception, match=r"TFPatches>|ExtractImagePatches|custom op"):
+        converter(model[2] / "ours").convert()
+
+
+def test_onnx(model, tmp_path):
+    given, every, folder = model
+    options = ["--saved-model", folder / "plain", "--output", tmp_path / "model.onnx"]
+    python_output("-m", "tf2onnx.convert", *options, "--opset", 17)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    assert {i.name for i in session.get_inputs()} == {"images"}
+    names = [output.name for output in session.get_outputs()]
+    for images in given:
+        results = dict(zip(names, session.run(names, {"images": images}), strict=True))
+        for name, expected in every(tf.constant(images)).items():
+            assert_same_bits(results[name], expected)
