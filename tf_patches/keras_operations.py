@@ -39,18 +39,11 @@ _register(ops.fold_patches)
 
 
 class _PatchOperation(keras.Operation):
-    """What both operations are configured by."""
+    """An op as a node of a Keras functional model."""
 
-    def __init__(
-        self, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None
-    ) -> None:
+    def __init__(self, name: str | None = None, **grid: Any) -> None:
         super().__init__(name=name)
-        self._grid = {
-            "sizes": sizes,
-            "strides": strides,
-            "rates": rates,
-            "padding": padding,
-        }
+        self._grid = grid
 
     def compute_output_spec(self, tensor: Any) -> Any:
         """As inherited, but lets TensorFlow's errors through as they are."""
@@ -63,23 +56,13 @@ class _PatchOperation(keras.Operation):
         )
 
     def get_config(self) -> dict[str, Any]:
-        grid = zip(self._grid, ops.plain_grid(**self._grid), strict=True)
-        return {**dict(grid), "name": self.name}
+        plain = zip(self._grid, ops.plain_grid(**self._grid), strict=True)
+        return {**dict(plain), "name": self.name}
 
 
 @_register
 class ExtractPatches(_PatchOperation):
-    """`extract_patches` as a node of a Keras functional model."""
-
-    def __init__(
-        self,
-        sizes: Any,
-        strides: Any,
-        rates: Any,
-        padding: str,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(sizes, strides, rates, padding, name)
+    """`extract_patches`."""
 
     def call(self, images: Any) -> Any:
         return ops.extract_patches(images, **self._grid)
@@ -87,18 +70,10 @@ class ExtractPatches(_PatchOperation):
 
 @_register
 class FoldPatches(_PatchOperation):
-    """`fold_patches` as a node of a Keras functional model."""
+    """`fold_patches`."""
 
-    def __init__(
-        self,
-        image_shape: Any,
-        sizes: Any,
-        strides: Any,
-        rates: Any,
-        padding: str,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(sizes, strides, rates, padding, name)
+    def __init__(self, image_shape: Any, name: str | None = None, **grid: Any) -> None:
+        super().__init__(name, **grid)
         if tf.is_tensor(image_shape):
             image_shape = tf.get_static_value(image_shape)
         if isinstance(image_shape, np.ndarray):

@@ -160,7 +160,9 @@ def _extract(
     if _is_symbolic(images, "images"):
         from tf_patches.keras_operations import ExtractPatches
 
-        return ExtractPatches(sizes, strides, rates, padding, name=name)(images)
+        return ExtractPatches(
+            name, sizes=sizes, strides=strides, rates=rates, padding=padding
+        )(images)
     grid = plain_grid(sizes, strides, rates, padding)
     return ops.tf_patches_extract_patches(images, *grid, name)
 
@@ -222,8 +224,9 @@ def fold_patches(
     if _is_symbolic(patches, "patches"):
         from tf_patches.keras_operations import FoldPatches
 
+        dimensions = _dimensions(image_shape)
         return FoldPatches(
-            _dimensions(image_shape), sizes, strides, rates, padding, name=name
+            dimensions, name, sizes=sizes, strides=strides, rates=rates, padding=padding
         )(patches)
     grid = plain_grid(sizes, strides, rates, padding)
     return ops.tf_patches_fold_patches(
@@ -271,21 +274,20 @@ def _integers(values: Any, name: str) -> list[int]:
 
 
 def _integer(value: Any, name: str) -> int:
-    integer = _converted(value, name)
-    if not _LEAST <= integer <= _LARGEST:
-        _invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
-    return integer
-
-
-def _converted(value: Any, name: str) -> int:
     """As TensorFlow does it: numbers lose what follows the point."""
-    number = _constant(value, name) if tf.is_tensor(value) else value
+    number = tf.get_static_value(value) if tf.is_tensor(value) else value
     try:
         if isinstance(number, (str, bytes)):
             raise TypeError
-        return int(number)
+        integer = int(number)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} must hold integers, but got {value!r}.") from None
+        known = "integers"
+        if tf.is_tensor(value):
+            known += " that are known when the graph is built"
+        raise TypeError(f"{name} must hold {known}, but got {value!r}.") from None
+    if not _LEAST <= integer <= _LARGEST:
+        _invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
+    return integer
 
 
 def _padding(padding: Any) -> str:
@@ -317,16 +319,6 @@ def _is_symbolic(tensor: Any, name: str) -> bool:
             f"keras.ops.convert_to_tensor({name}, ragged=False)."
         )
     return True
-
-
-def _constant(tensor: tf.Tensor, name: str) -> Any:
-    constant = tf.get_static_value(tensor)
-    if constant is None or np.ndim(constant) > 0:
-        raise TypeError(
-            f"{name} must hold integers that are known when the graph is built, "
-            f"but got {tensor!r}."
-        )
-    return constant
 
 
 def _dimensions(image_shape: Any) -> Any:
