@@ -29,6 +29,7 @@ BUILD_INFO = Path("tf_patches", "_build_info.json")
 # Without NDEBUG the checks inside TensorFlow's headers would run too. A product and
 # a sum made one (contracted), where a processor can, would round otherwise.
 FLAGS = ["-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra"]
+FLAGS += ["-fvisibility=hidden", "-fvisibility-inlines-hidden"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,7 @@ class Library:
 
 LIBRARIES = {
     "tf_patches._ops": Library(
-        [
-            "geometry/*.cc",
-            "kernels/*.cc",
-            "tensorflow/kernels.cc",
-            "tensorflow/ops.cc",
-            "tensorflow/without_xla.cc",
-        ]
-    ),
-    # Its own, as TensorFlow's op changes hands when it is loaded.
-    "tf_patches._builtin": Library(
-        ["geometry/*.cc", "kernels/*.cc", "tensorflow/builtin_override.cc"]
+        ["geometry/*.cc", "kernels/*.cc", "memory/*.cc", "tensorflow/*.cc"]
     ),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(
