@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 from child import child_output, run_child
-from package_copies import copy_package, without
 
 import tf_patches
 from tf_patches import builtin
