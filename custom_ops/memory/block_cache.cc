@@ -8,12 +8,11 @@
 #include <new>
 #include <utility>
 
+#include "memory/huge_pages.h"
 #include "memory/limits.h"
 
 namespace tf_patches {
 namespace {
-
-constexpr int64_t kHugePage = BlockCache::kHugePage;
 
 // Of the address space that `ulimit` leaves: memory that is kept counts there,
 // reclaimable or not, and others do not know whom to ask for it.
@@ -36,8 +35,7 @@ char* Map(int64_t bytes) {
       kHugePage - 1 - (reinterpret_cast<uintptr_t>(first) - 1) % kHugePage;
   Unmap(first, before);
   Unmap(first + before + bytes, more - before - bytes);
-  // Where the kernel has no huge pages, small ones do.
-  madvise(first + before, bytes, MADV_HUGEPAGE);
+  AdviseHugePages(first + before, bytes);
   return first + before;
 }
 

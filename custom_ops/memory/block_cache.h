@@ -52,8 +52,6 @@ class BlockCache {
   void LockToFork();
   void UnlockAfterFork() { mutex_.unlock(); }
 
-  static constexpr int64_t kHugePage = 2 << 20;
-
  private:
   struct Block {
     int64_t bytes;

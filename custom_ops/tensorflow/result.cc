@@ -10,14 +10,12 @@
 #include <string>
 
 #include "memory/block_cache.h"
+#include "memory/huge_pages.h"
 #include "memory/limits.h"
 #include "tensorflow/core/framework/allocator.h"
 
 namespace tf_patches {
 namespace {
-
-// From this size on a result comes from the cache.
-constexpr int64_t kLargeBytes = 4 << 20;
 
 // Of what the process may use: how much is kept at most, in any case.
 constexpr int64_t kShareOfMemory = 8;

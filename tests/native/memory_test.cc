@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "memory/block_cache.h"
+#include "memory/huge_pages.h"
 #include "memory/limits.h"
 #include "native/check.h"
 #include "native/random.h"
@@ -24,7 +25,7 @@
 namespace tf_patches {
 namespace {
 
-constexpr int64_t kPage = BlockCache::kHugePage;
+constexpr int64_t kPage = kHugePage;
 constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
 constexpr int kThreads = 4;
 
