@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -80,10 +82,15 @@ int64_t AddressSpaceLeft() {
   const int64_t most_mapped = LimitOf(RLIMIT_AS);
   const int64_t most_data = LimitOf(RLIMIT_DATA);
   if (most_mapped == kUnlimited && most_data == kUnlimited) return kUnlimited;
-  // Pages: all that is mapped, resident, shared, code, 0, data.
-  int64_t mapped = 0, data = 0, skipped;
-  std::ifstream("/proc/self/statm") >> mapped >> skipped >> skipped >>
-      skipped >> skipped >> data;
+  // Pages: all that is mapped, resident, shared, code, 0, data. Read without
+  // what throws: memory may be all but gone.
+  int64_t mapped, data;
+  std::FILE* const file = std::fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  const int read =
+      std::fscanf(file, "%" SCNd64 " %*d %*d %*d %*d %" SCNd64, &mapped, &data);
+  std::fclose(file);
+  if (read != 2) return 0;
   const int64_t page = sysconf(_SC_PAGE_SIZE);
   return std::max<int64_t>(
       0, std::min(most_mapped - mapped * page, most_data - data * page));
