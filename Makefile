@@ -8,8 +8,8 @@ MATRIX := 2.20 2.21
 
 BIN := $(VENV)/bin
 NATIVE := build/native
-NATIVE_SOURCES := $(wildcard custom_ops/geometry/*.cc custom_ops/kernels/*.cc tests/native/*.cc)
-NATIVE_HEADERS := $(wildcard custom_ops/geometry/*.h custom_ops/kernels/*.h tests/native/*.h)
+NATIVE_SOURCES := $(wildcard custom_ops/geometry/*.cc custom_ops/kernels/*.cc custom_ops/memory/*.cc tests/native/*.cc)
+NATIVE_HEADERS := $(wildcard custom_ops/geometry/*.h custom_ops/kernels/*.h custom_ops/memory/*.h tests/native/*.h)
 LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

@@ -46,17 +46,7 @@ class Library:
 
 LIBRARIES = {
     "tf_patches._ops": Library(
-        [
-            "geometry/*.cc",
-            "kernels/*.cc",
-            "tensorflow/kernels.cc",
-            "tensorflow/ops.cc",
-            "tensorflow/without_xla.cc",
-        ]
-    ),
-    # Its own, as TensorFlow's op changes hands when it is loaded.
-    "tf_patches._builtin": Library(
-        ["geometry/*.cc", "kernels/*.cc", "tensorflow/builtin_override.cc"]
+        ["geometry/*.cc", "kernels/*.cc", "memory/*.cc", "tensorflow/*.cc"]
     ),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(

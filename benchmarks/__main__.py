@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import contest, machine, report
-from benchmarks.cases import CASES, Case, contests
+from benchmarks.cases import CASES, LARGE, Case, contests
 from benchmarks.measure import run_child
-from benchmarks.peers import ACCELERATED, BUILTIN, DIRECTIONS, US
+from benchmarks.models import BLOCKS
+from benchmarks.peers import ACCELERATED, BUILTIN, COPY, DIRECTIONS, US
 
 # What is being measured, and what adds it to the results.
 Step = tuple[str, Callable[[], None]]
@@ -30,7 +31,7 @@ Step = tuple[str, Callable[[], None]]
 def _add_contest(
     results: dict, direction: str, case: Case, dtype: str, quick: bool
 ) -> None:
-    peers = DIRECTIONS[direction][: 3 if quick else None]
+    peers = DIRECTIONS[direction][: 4 if quick else None]
     calls = contest.prepare(peers, case, dtype, results["notes"])
     if US in calls:
         row = contest.time(case, dtype, calls, _rounds(quick))
@@ -47,11 +48,36 @@ def _add_accelerated(results: dict, quick: bool) -> None:
 
 
 def _add_memory(results: dict, direction: str, case: Case, peer: str) -> None:
-    peak = run_child("benchmarks.memory", direction, case.name, "float32", peer)
+    taken = run_child("benchmarks.memory", direction, case.name, "float32", peer)
     images = 4 * math.prod(case.images)
     result = case.out_bytes("float32") if direction == "forward" else images
     row = {"direction": direction, "case": case.name, "peer": peer}
-    results["memory"].append({**row, "result": result, "peak": int(peak)})
+    results["memory"].append({**row, "result": result, **json.loads(taken)})
+
+
+# Who makes a large result, and how much is kept for it; by default an eighth of memory.
+_MAKERS = {
+    "ours": (US, ""),
+    "ours, nothing kept": (US, "0"),
+    "TensorFlow's copy": (COPY, ""),
+}
+
+
+def _add_large_result(results: dict, case: Case, dtype: str, maker: str) -> None:
+    peer, megabytes = _MAKERS[maker]
+    arguments = "benchmarks.large_results", case.name, dtype, peer
+    output = run_child(*arguments, TF_PATCHES_RESULT_CACHE_MB=megabytes)
+    row = {"case": case.name, "dtype": dtype, "maker": maker}
+    row["result"] = case.out_bytes(dtype)
+    results["large_results"].append({**row, **json.loads(output)})
+
+
+def _add_model(results: dict, block: str) -> None:
+    plain, accelerated = (
+        json.loads(run_child("benchmarks.models", block, how)) for how in "01"
+    )
+    row = {"block": block, "plain": plain, "accelerated": accelerated}
+    results["models"].append(row)
 
 
 def _add_compile_time(results: dict, direction: str, lowering: str) -> None:
@@ -76,6 +102,12 @@ def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
     if match:
         return
     yield "accelerated", partial(_add_accelerated, results, quick)
+    # Processes in turn, as a fresh one's memory depends on what the machine did.
+    for _ in range(1 if quick else 3):
+        for case, dtype in LARGE[:1] if quick else LARGE:
+            for maker in _MAKERS:
+                add = partial(_add_large_result, results, case, dtype, maker)
+                yield f"large results: {case.name}, {dtype}, {maker}", add
     if quick:
         return
     for direction in DIRECTIONS:
@@ -83,6 +115,8 @@ def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
             for peer in (US, BUILTIN):
                 add = partial(_add_memory, results, direction, case, peer)
                 yield f"memory: {case.name}, {direction}", add
+    for block in BLOCKS:
+        yield f"model: {block}", partial(_add_model, results, block)
     for direction in DIRECTIONS:
         for lowering in ("native", "hlo"):
             add = partial(_add_compile_time, results, direction, lowering)
@@ -107,7 +141,9 @@ def main() -> None:
         "machine": machine.describe(),
         "timings": {direction: [] for direction in DIRECTIONS},
         "accelerated": {},
+        "large_results": [],
         "memory": [],
+        "models": [],
         "compile_time": [],
         "scaling": {},
         "notes": {},

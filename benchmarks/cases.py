@@ -111,3 +111,12 @@ def make_images(case: Case, dtype: str) -> np.ndarray:
     """Random images, the same on every run."""
     random = np.random.default_rng(0)
     return random.integers(0, 255, case.images).astype(dtype)
+
+
+# Results that the C library maps anew at every call.
+LARGE = [
+    (case, dtype)
+    for case in CASES
+    if case.name in ("slide 299x299", "7x7 RGB")
+    for dtype in ("float32", "uint8")
+]

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -83,10 +84,16 @@ def _timing(samples: list[float]) -> Timing:
     return Timing(median, low, high)
 
 
-def run_child(module: str, *arguments: str) -> str:
+def run_child(module: str, *arguments: str, **environment: str) -> str:
     """The output of `python -m module arguments` in a process of its own."""
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return done.stdout

@@ -1,8 +1,10 @@
 """The peak of memory that one call adds, measured in a process of its own.
 
-`python -m benchmarks.memory DIRECTION CASE DTYPE PEER` prints it in bytes.
+`python -m benchmarks.memory DIRECTION CASE DTYPE PEER` prints it as JSON, and what is
+kept for other results after the call, in bytes.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 # oneDNN's allocator keeps memory that was freed, and hides what a call takes of it.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
+import tf_patches
 from benchmarks.cases import CASES
 from benchmarks.measure import Call
 from benchmarks.peers import DIRECTIONS
@@ -36,7 +39,10 @@ def main(direction: str, case_name: str, dtype: str, peer_name: str) -> None:
     cases = {case.name: case for case in CASES}
     peer = next(p for p in DIRECTIONS[direction] if p.name == peer_name)
     peer.prepare(cases["tiny 3x3"], dtype)()
-    print(added_by(peer.prepare(cases[case_name], dtype)))
+    call = peer.prepare(cases[case_name], dtype)
+    tf_patches.clear_result_cache()
+    peak = added_by(call)
+    print(json.dumps({"peak": peak, "kept": tf_patches.clear_result_cache()}))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import importlib.util
 import math
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from unittest.mock import patch
 
@@ -39,6 +40,7 @@ US = "tf_patches"
 BUILTIN = "tensorflow"
 ACCELERATED = "tensorflow accelerated"
 COPY = "copy"
+WARM_COPY = "warm copy"
 FUNCTION = "tf_patches tf.function"
 XLA = "tf_patches XLA"
 HLO = "tf_patches XLA, HLO"
@@ -71,6 +73,33 @@ def _builtin(case: Case, dtype: str) -> Call:
 def _copy(case: Case, dtype: str) -> Call:
     patches = _patches(case, dtype)
     return lambda: tf.raw_ops.DeepCopy(x=patches)
+
+
+# As kernels/share.h: a thread for every so many bytes.
+_BYTES_PER_SHARE = 2 << 20
+
+
+def _warm_copy_of(patches: np.ndarray) -> Call:
+    """Into memory that was touched before, by as many threads as ops have."""
+    source = np.ascontiguousarray(patches).reshape(-1).view(np.uint8)
+    target = np.empty_like(source)
+    most = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+    count = max(1, min(most or 1, source.size // _BYTES_PER_SHARE))
+    pairs = zip(*(np.array_split(x, count) for x in (target, source)), strict=True)
+    first, *rest = pairs
+    threads = ThreadPoolExecutor(max(1, len(rest)))
+
+    def call() -> None:
+        others = [threads.submit(np.copyto, *pair) for pair in rest]
+        np.copyto(*first)
+        for other in others:
+            other.result()
+
+    return call
+
+
+def _warm_copy(case: Case, dtype: str) -> Call:
+    return _warm_copy_of(_patches(case, dtype).numpy())
 
 
 def _refuse_large_filters(case: Case, dtype: str) -> None:
@@ -235,6 +264,7 @@ FORWARD = [
     Peer(US, _ours),
     Peer(BUILTIN, _builtin),
     Peer(COPY, _copy),
+    Peer(WARM_COPY, _warm_copy),
     Peer(FUNCTION, _ours_in_a_function),
     Peer(XLA, _compiled("forward", tf_patches.extract_patches)),
     Peer(HLO, _compiled("forward", tf_patches.extract_patches, "hlo")),
@@ -254,6 +284,11 @@ def _copy_gradient(case: Case, dtype: str) -> Call:
     return lambda: copy(incoming)
 
 
+def _warm_copy_gradient(case: Case, dtype: str) -> Call:
+    _, incoming = _gradient_tensors(case, dtype)
+    return _warm_copy_of(incoming.numpy())
+
+
 def _torch_fold(case: Case, dtype: str) -> Call:
     from torch.nn.functional import fold, unfold
 
@@ -266,6 +301,7 @@ BACKWARD = [
     Peer(US, _gradient(tf_patches.extract_patches)),
     Peer(BUILTIN, _gradient(tf.image.extract_patches)),
     Peer(COPY, _copy_gradient),
+    Peer(WARM_COPY, _warm_copy_gradient),
     Peer(XLA, _compiled("backward", tf_patches.extract_patches)),
     Peer(HLO, _compiled("backward", tf_patches.extract_patches, "hlo")),
     Peer(BUILTIN_XLA, _compiled("backward", tf.image.extract_patches)),

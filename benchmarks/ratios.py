@@ -20,6 +20,6 @@ def ratios(rows: list[Row], peer: str, to: str = US) -> list[float]:
     return [known for known in every if known is not None]
 
 
-def large(rows: list[Row], dtype: str | None = None) -> list[Row]:
-    """Those of a megabyte and more, where a call's own cost does not count."""
-    return [r for r in rows if r["bytes"] >= 1e6 and dtype in (None, r["dtype"])]
+def large(rows: list[Row], dtype: str | None = None, least: float = 1e6) -> list[Row]:
+    """Those of so many bytes; by default where a call's own cost does not count."""
+    return [r for r in rows if r["bytes"] >= least and dtype in (None, r["dtype"])]

@@ -11,6 +11,7 @@ from benchmarks.peers import (
     FUNCTION,
     HLO,
     US,
+    WARM_COPY,
     XLA,
 )
 from benchmarks.ratios import Row, large, ratio, ratios
@@ -50,6 +51,28 @@ def markdown(results: dict) -> str:
             f"{rows[0]['case']}, what the first call adds, compilation included.",
             "",
             *_compile_table(rows),
+            "",
+        ]
+    if rows := results["large_results"]:
+        lines += [
+            "## Large results",
+            "",
+            "In processes of their own, without oneDNN, whose allocator keeps what is "
+            "freed; medians. A first call, calls in a loop, and calls whose results "
+            "the next op reads (tf.reduce_max), in milliseconds; what the first call "
+            "adds at its peak, and what is kept after the last, in MB.",
+            "",
+            *_large_results_table(rows),
+            "",
+        ]
+    if rows := results["models"]:
+        lines += [
+            "## Models, milliseconds",
+            "",
+            "Blocks written against the built-in alone, 56x56x192, batch 8. Patches: "
+            "the block's extractions and folds alone.",
+            "",
+            *_models_table(rows),
             "",
         ]
     if rows := results["memory"]:
@@ -95,12 +118,15 @@ _IN_SHORT = [
     ("accelerated", ACCELERATED, "forward", "float32"),
     ("built-in", BUILTIN, "forward", "float32"),
     ("copy", COPY, "forward", "float32"),
+    ("warm copy", WARM_COPY, "forward", "float32"),
     ("uint8: ours", US, "forward", "uint8"),
     ("built-in", BUILTIN, "forward", "uint8"),
     ("copy", COPY, "forward", "uint8"),
+    ("warm copy", WARM_COPY, "forward", "uint8"),
     ("gradient: ours", US, "backward", "float32"),
     ("built-in", BUILTIN, "backward", "float32"),
     ("copy", COPY, "backward", "float32"),
+    ("warm copy", WARM_COPY, "backward", "float32"),
 ]
 
 
@@ -120,9 +146,9 @@ def _short_table(directions: dict[str, list[Row]]) -> list[str]:
 
 def _peers_table(rows: list[Row]) -> list[str]:
     peers = dict.fromkeys(peer for row in rows for peer in row["milliseconds"])
-    columns = list(dict.fromkeys([US, BUILTIN, COPY, *peers]))
+    columns = list(dict.fromkeys([US, BUILTIN, COPY, WARM_COPY, *peers]))
     return _table(
-        ["case", "dtype", "MB", *columns, "× built-in", "× copy"],
+        ["case", "dtype", "MB", *columns, "× built-in", "× copy", "× warm"],
         (
             [
                 row["case"],
@@ -131,17 +157,28 @@ def _peers_table(rows: list[Row]) -> list[str]:
                 *(_median(row, peer) for peer in columns),
                 _digits(ratio(row, BUILTIN)),
                 _digits(ratio(row, COPY)),
+                _digits(ratio(row, WARM_COPY)),
             ]
             for row in rows
         ),
     )
 
 
+# A peer, its label, and from how many bytes on.
+_AGAINST = [
+    (BUILTIN, "the built-in", 1e6),
+    (COPY, "TensorFlow's copy", 1e6),
+    (WARM_COPY, "a copy into memory that is there", 1e6),
+    (COPY, "TensorFlow's copy, results of 32 MB and more", 32e6),
+    (WARM_COPY, "a copy into memory that is there, results of 32 MB and more", 32e6),
+]
+
+
 def _means(rows: list[Row]) -> list[str]:
     lines = []
     for dtype in dict.fromkeys(row["dtype"] for row in rows):
-        for peer, label in ((BUILTIN, "the built-in"), (COPY, "the copy limit")):
-            if speeds := ratios(large(rows, dtype), peer):
+        for peer, label, least in _AGAINST:
+            if speeds := ratios(large(rows, dtype, least), peer):
                 lines.append(
                     f"- {dtype} against {label}: geometric mean "
                     f"{_times(statistics.geometric_mean(speeds))}, least "
@@ -214,13 +251,38 @@ def _accelerated_table(results: dict) -> list[str]:
     )
 
 
+def _large_results_table(rows: list[Row]) -> list[str]:
+    times = ("first", "loop", "read")
+    lines = []
+    for key in dict.fromkeys((r["case"], r["dtype"], r["maker"]) for r in rows):
+        of_key = [r for r in rows if (r["case"], r["dtype"], r["maker"]) == key]
+        median = {
+            name: statistics.median(row[name] for row in of_key)
+            for name in (*times, "result", "peak", "kept")
+        }
+        megabytes = (f"{median[n] / 1e6:.1f}" for n in ("result", "peak", "kept"))
+        lines.append([*key, *(_digits(median[name]) for name in times), *megabytes])
+    head = ["case", "dtype", "who", "first call", "in a loop", "read by the next op"]
+    return _table([*head, "result MB", "peak added MB", "kept after MB"], lines)
+
+
+def _models_table(rows: list[Row]) -> list[str]:
+    lines = []
+    for row in rows:
+        for what in ("forward", "step", "forward, patches", "step, patches"):
+            plain, accelerated = row["plain"][what], row["accelerated"][what]
+            cells = [row["block"], what, _digits(plain), _digits(accelerated)]
+            lines.append([*cells, _times(plain / accelerated)])
+    return _table(["block", "what", "plain", "accelerated", "gain"], lines)
+
+
 def _memory_table(rows: list[Row]) -> list[str]:
     return _table(
-        ["direction", "case", "peer", "result MB", "peak added MB"],
+        ["direction", "case", "peer", "result MB", "peak added MB", "kept after MB"],
         (
             [
                 *(row[key] for key in ("direction", "case", "peer")),
-                *(f"{row[key] / 1e6:.1f}" for key in ("result", "peak")),
+                *(f"{row[key] / 1e6:.1f}" for key in ("result", "peak", "kept")),
             ]
             for row in rows
         ),

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 from child import child_output, run_child
-from package_copies import copy_package, without
 from tensorflow.python.framework import ops as framework
 
 import tf_patches
@@ -239,26 +238,6 @@ def test_environment_that_says_something_else():
     *_, message = ended.stderr.splitlines()
     assert "TF_PATCHES_ACCELERATE" in message
     assert "'yes'" in message
-
-
-def test_without_the_library(tmp_path):
-    """Nothing changes, and all else works."""
-    run(
-        """
-for _ in range(2):
-    try:
-        tf_patches.accelerate()
-    except ImportError as error:
-        assert "_builtin.so" in str(error) and "pip install" in str(error), error
-    else:
-        raise AssertionError
-assert not tf_patches.is_accelerated()
-assert kernel_of(tf.function(extract, input_signature=UNKNOWN)) == "theirs"
-assert "TFPatches>FoldPatches" not in nodes(gradient, tf.constant(IMAGES))
-tf_patches.extract_patches(IMAGES, **GRID, padding="SAME")
-""",
-        **copy_package(tmp_path, without("_builtin.so")),
-    )
 
 
 def test_another_tensorflow(monkeypatch):

@@ -6,6 +6,7 @@ from importlib import import_module as _import_module
 from tf_patches.builtin import accelerate, is_accelerated
 from tf_patches.builtin import is_wanted as _is_wanted
 from tf_patches.conversion import to_builtin
+from tf_patches.memory import clear_result_cache
 from tf_patches.native import build_info
 from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
 
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "accelerate",
     "build_info",
+    "clear_result_cache",
     "extract_image_patches",
     "extract_patches",
     "fold_patches",

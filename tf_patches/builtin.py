@@ -56,7 +56,6 @@ def accelerate(gradients: bool = True) -> None:
       gradients: Whether the gradient becomes ours; the last call decides.
 
     Raises:
-      ImportError: If the compiled library is missing or cannot be loaded.
       RuntimeError: If TensorFlow lacks what it takes, as another version may.
 
     Examples:

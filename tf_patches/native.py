@@ -1,5 +1,6 @@
 """Finds, checks and loads the compiled libraries."""
 
+import ctypes
 import json
 import sys
 from collections.abc import Callable
@@ -102,12 +103,8 @@ def _refuse_another_copy(library: str) -> None:
 
 
 def load_override() -> None:
-    """Loads our kernel under the name of TensorFlow's op: there is no way back.
-
-    Raises:
-      ImportError: If the library is missing or cannot be loaded.
-    """
-    _load("_builtin.so", tf.load_library)
+    """Registers our kernel for TensorFlow's op, once: there is no way back."""
+    functions.TfPatchesOverrideBuiltin()
 
 
 def _load(name: str, load: Callable[[str], Any]) -> Any:
@@ -144,4 +141,6 @@ def _load_xla() -> str:
 
 
 ops = _load_ops()
+# The C functions of the same library, by name.
+functions = ctypes.CDLL(str(_FOLDER / "_ops.so"))
 _xla = _load_xla()

@@ -1,5 +1,4 @@
-// Our kernel under the name of TensorFlow's own op. Loaded, it comes before
-// those that TensorFlow registers for each dtype, which have no priority.
+// Our kernel under the name of TensorFlow's own op.
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/extract_op.h"
 
@@ -15,11 +14,27 @@ constexpr tensorflow::DataType kTypes[] = {
     tensorflow::DT_UINT16,    tensorflow::DT_UINT32,    tensorflow::DT_UINT64,
     tensorflow::DT_COMPLEX64, tensorflow::DT_COMPLEX128};
 
-REGISTER_KERNEL_BUILDER(Name("ExtractImagePatches")
-                            .Device(tensorflow::DEVICE_CPU)
-                            .TypeConstraint("T", kTypes)
-                            .Priority(10),
-                        ExtractPatchesOp);
+constexpr char kName[] = "ExtractImagePatches";
+
+// Before the kernels that TensorFlow registers for each dtype, which have no
+// priority.
+void Override() {
+  tensorflow::kernel_factory::OpKernelRegistrar(
+      tensorflow::KernelDefBuilder(kName)
+          .Device(tensorflow::DEVICE_CPU)
+          .TypeConstraint("T", kTypes)
+          .Priority(10)
+          .Build(),
+      "ExtractPatchesOp",
+      [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* {
+        return new ExtractPatchesOp(context);
+      });
+}
 
 }  // namespace
 }  // namespace tf_patches
+
+// Python calls it, once: there is no way back.
+extern "C" [[gnu::visibility("default")]] void TfPatchesOverrideBuiltin() {
+  tf_patches::Override();
+}

@@ -11,6 +11,7 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/request.h"
+#include "tensorflow/result.h"
 #include "tensorflow/share_out.h"
 
 namespace tf_patches {
@@ -32,10 +33,10 @@ class ExtractPatchesOp : public tensorflow::OpKernel {
                                  images.dim_size(2), images.dim_size(3)},
                                 spec_, &grid)));
     tensorflow::Tensor* patches = nullptr;
-    OP_REQUIRES_OK(
-        context,
-        context->allocate_output(
-            0, tensorflow::TensorShape(grid.patches_shape()), &patches));
+    OP_REQUIRES_OK(context,
+                   AllocateResult(context, 0,
+                                  tensorflow::TensorShape(grid.patches_shape()),
+                                  &patches));
     if (patches->NumElements() == 0) return;
     const size_t element_bytes = tensorflow::DataTypeSize(images.dtype());
     ShareOut(context, grid.patch_count(), patches->TotalBytes(),

@@ -11,6 +11,7 @@
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/extract_op.h"
 #include "tensorflow/request.h"
+#include "tensorflow/result.h"
 #include "tensorflow/share_out.h"
 
 namespace tf_patches {
@@ -86,8 +87,8 @@ class FoldPatchesOp : public OpKernel {
                                   TensorShape(image_shape).DebugString(),
                                   expected.DebugString())));
     Tensor* images = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(
-                                0, TensorShape(image_shape), &images));
+    OP_REQUIRES_OK(
+        context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
     ShareOut(context, grid.image_rows(),
              std::max(images->TotalBytes(), patches.TotalBytes()),

@@ -11,6 +11,7 @@
 #include "geometry/patch_spec.h"
 #include "kernels/extract.h"
 #include "kernels/fold.h"
+#include "memory/huge_pages.h"
 #include "xla/ffi/api/ffi.h"
 #include "xla/share_out.h"
 
@@ -40,6 +41,11 @@ ffi::Error ReadGrid(ffi::AnyBuffer images, Numbers rows, Numbers cols,
   return ffi::Error::Success();
 }
 
+// XLA says where a result lies, which may be fresh memory.
+void AdviseIfLarge(void* result, size_t bytes) {
+  if (bytes >= kLargeBytes) AdviseHugePages(result, bytes);
+}
+
 ffi::Error Extract(ffi::ThreadPool threads, ffi::AnyBuffer images,
                    ffi::Result<ffi::AnyBuffer> patches, Numbers rows,
                    Numbers cols, bool same) {
@@ -50,6 +56,7 @@ ffi::Error Extract(ffi::ThreadPool threads, ffi::AnyBuffer images,
   const size_t element_bytes = ffi::ByteWidth(images.element_type());
   const void* const from = images.untyped_data();
   void* const to = patches->untyped_data();
+  AdviseIfLarge(to, patches->size_bytes());
   ShareOut(threads, grid.patch_count(), patches->size_bytes(),
            [=](Range which) {
              ExtractPatches(grid, element_bytes, from, which, to);
@@ -102,6 +109,7 @@ ffi::Error Fold(ffi::ThreadPool threads, ffi::AnyBuffer patches,
   const FoldFunction fold = FoldPatchesOf(*number);
   const void* const from = patches.untyped_data();
   void* const to = images->untyped_data();
+  AdviseIfLarge(to, images->size_bytes());
   ShareOut(threads, grid.image_rows(),
            std::max(images->size_bytes(), patches.size_bytes()),
            [=](Range which) { fold(grid, from, which, to); });

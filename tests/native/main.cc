@@ -1,4 +1,4 @@
-// Runs every test of custom_ops/geometry and custom_ops/kernels.
+// Runs every test of geometry, kernels and memory in custom_ops.
 // Usage: PROGRAM [--cases N] [--only TEXT], for sweeps of N random cases, for
 // the tests with TEXT in their names.
 #include <cstdint>
@@ -47,6 +47,14 @@ constexpr Test kCommonTests[] = {
     {"bfloat16: conversions", TestBFloat16Conversions},
     {"bfloat16: sums", TestBFloat16Sums},
     {"share: units", TestUnitsPerShare},
+    {"memory: blocks at random", TestBlocksAtRandom},
+    {"memory: reuse", TestBlocksAreReused},
+    {"memory: oldest first", TestOldestBlocksGoFirst},
+    {"memory: none left", TestNoMemoryForBlocks},
+    {"memory: threads", TestBlocksInThreads},
+    {"memory: fork among threads", TestForkAmongThreads},
+    {"memory: control groups", TestControlGroups},
+    {"memory: of the process", TestMemoryOfProcess},
 };
 
 // Run on every level that the processor has.

@@ -21,6 +21,15 @@ void TestHalfWithoutSubnormals(Check& check);
 
 void TestUnitsPerShare(Check& check);
 
+void TestBlocksAtRandom(Check& check);
+void TestBlocksAreReused(Check& check);
+void TestOldestBlocksGoFirst(Check& check);
+void TestNoMemoryForBlocks(Check& check);
+void TestBlocksInThreads(Check& check);
+void TestForkAmongThreads(Check& check);
+void TestControlGroups(Check& check);
+void TestMemoryOfProcess(Check& check);
+
 void TestExtract(Check& check);
 void TestManySmallPatches(Check& check);
 void TestLargeExtract(Check& check);

@@ -1,0 +1,20 @@
+// Where the results of the CPU kernels live.
+#ifndef TF_PATCHES_TENSORFLOW_RESULT_H_
+#define TF_PATCHES_TENSORFLOW_RESULT_H_
+
+#include "absl/status/status.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+
+namespace tf_patches {
+
+// As `context->allocate_output`, except that a large result lies in memory that
+// was an earlier one's.
+absl::Status AllocateResult(tensorflow::OpKernelContext* context, int index,
+                            const tensorflow::TensorShape& shape,
+                            tensorflow::Tensor** result);
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_TENSORFLOW_RESULT_H_
