@@ -20,6 +20,7 @@ void TestBFloat16Sums(Check& check);
 void TestHalfWithoutSubnormals(Check& check);
 
 void TestUnitsPerShare(Check& check);
+void TestBands(Check& check);
 
 void TestExtract(Check& check);
 void TestManySmallPatches(Check& check);
