@@ -78,6 +78,13 @@ struct Axis {
     return {begin, std::max(begin, std::min(count, last + 1))};
   }
 
+  // Pixels that are covered as those a stride further on, which are under the
+  // next patches: away from where the first and the last patches begin and end.
+  Range Even() const {
+    return {std::max<int64_t>(0, EffectiveSize() - 1 - pad_before),
+            std::min(image, count * stride - pad_before)};
+  }
+
   // Patches that have a tap on `pixel`.
   Cover Over(int64_t pixel) const;
 

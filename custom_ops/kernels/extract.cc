@@ -222,16 +222,16 @@ struct Block {
 
 class Extractor {
  public:
-  // For a share of `patches` patches.
-  Extractor(const PatchGrid& grid, size_t element_bytes, const char* images,
-            int64_t patches)
+  // What `shuffles` was planned for. Lives no longer than the plan.
+  Extractor(const PatchGrid& grid, int64_t pixel, const ShufflePlan& shuffles,
+            const char* images)
       : grid_(grid),
-        pixel_(grid.depth * static_cast<int64_t>(element_bytes)),
+        pixel_(pixel),
         image_row_(grid.cols.image * pixel_),
         image_(grid.rows.image * image_row_),
         patch_row_(grid.cols.patch * pixel_),
         inside_(grid.cols.Inside()),
-        shuffles_(grid, pixel_, patches),
+        shuffles_(shuffles),
         images_(images),
         images_end_(images + grid.batch * image_) {}
 
@@ -344,13 +344,13 @@ class Extractor {
                        Spaced(count, grid_.cols.rate, pixel_), src, dst);
   }
 
-  const PatchGrid grid_;
+  const PatchGrid& grid_;
   const int64_t pixel_;
   const int64_t image_row_;
   const int64_t image_;
   const int64_t patch_row_;
   const Range inside_;
-  const ShufflePlan shuffles_;
+  const ShufflePlan& shuffles_;
   const char* const images_;
   const char* const images_end_;
 };
@@ -409,16 +409,20 @@ void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
 
 }  // namespace
 
-void ExtractPatches(const PatchGrid& grid, size_t element_bytes,
-                    const void* images, Range which, void* patches) {
-  const Extractor extractor(grid, element_bytes,
-                            static_cast<const char*>(images), which.size());
-  const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
-  char* const dst = static_cast<char*>(patches) + which.begin * patch_bytes;
+Extraction PlanExtraction(const PatchGrid& grid, size_t element_bytes) {
+  const int64_t pixel = grid.depth * static_cast<int64_t>(element_bytes);
+  const int64_t patch_row = grid.cols.patch * pixel;
+  const int64_t patch_bytes = grid.rows.patch * patch_row;
   const bool streamed = grid.patch_count() * patch_bytes >= kStreamedBytes &&
-                        extractor.patch_row() <= kStreamBufferBytes;
+                        patch_row <= kStreamBufferBytes;
   const auto copy = streamed ? StreamBlocks : CopyBlocks;
-  copy(extractor, grid, which, dst);
+  const ShufflePlan shuffles(grid, pixel);
+  return [=](const void* images, Range which, void* patches) {
+    const Extractor extractor(grid, pixel, shuffles,
+                              static_cast<const char*>(images));
+    copy(extractor, grid, which,
+         static_cast<char*>(patches) + which.begin * patch_bytes);
+  };
 }
 
 }  // namespace tf_patches

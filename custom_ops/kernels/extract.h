@@ -4,17 +4,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "geometry/patch_grid.h"
 
 namespace tf_patches {
 
-// Writes the patches `which` of `grid`, numbered in the order they are stored
-// (batch, then rows, then cols), and not a byte outside of them, so that
-// threads may share one result. `images` and `patches` are the whole tensors,
-// of elements of `element_bytes`; every dimension of both is at least 1.
-void ExtractPatches(const PatchGrid& grid, size_t element_bytes,
-                    const void* images, Range which, void* patches);
+// Writes the patches `which`, numbered in the order they are stored (batch,
+// then rows, then cols), and not a byte outside of them, so that threads may
+// share one result. `images` and `patches` are the whole tensors.
+using Extraction =
+    std::function<void(const void* images, Range which, void* patches)>;
+
+// Plans once, for all threads, how to extract the patches of `grid` from images
+// of elements of `element_bytes`. Every dimension of images and patches is at
+// least 1.
+Extraction PlanExtraction(const PatchGrid& grid, size_t element_bytes);
 
 }  // namespace tf_patches
 

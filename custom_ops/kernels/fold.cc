@@ -10,41 +10,36 @@ namespace {
 
 // `kValues` numbers of type T make up one element: two for a complex number.
 template <typename T, int kValues = 1>
-void FoldPatches(const PatchGrid& grid, const void* patches, Range which,
-                 void* images) {
+Folding PlanFoldingOf(const PatchGrid& grid) {
   const Layout layout(grid, grid.depth * kValues);
-  const T* const src = static_cast<const T*>(patches);
-  T* const dst = static_cast<T*>(images);
-  if (Scatterer<T>::Suits(grid, layout)) {
-    return Scatterer<T>(grid, layout, src, dst).FoldRows(which);
-  }
-  Gatherer<T>(grid, layout, src, dst).FoldRows(which);
+  if (Scatterer<T>::Suits(grid, layout)) return Scatterer<T>(grid, layout);
+  return Gatherer<T>(grid, layout);
 }
 
 }  // namespace
 
-FoldFunction FoldPatchesOf(Number number) {
+Folding PlanFolding(const PatchGrid& grid, Number number) {
   switch (number) {
     case Number::kBFloat16:
-      return FoldPatches<BFloat16>;
+      return PlanFoldingOf<BFloat16>(grid);
     case Number::kHalf:
-      return FoldPatches<Half>;
+      return PlanFoldingOf<Half>(grid);
     case Number::kFloat:
-      return FoldPatches<float>;
+      return PlanFoldingOf<float>(grid);
     case Number::kDouble:
-      return FoldPatches<double>;
+      return PlanFoldingOf<double>(grid);
     case Number::kComplexFloat:
-      return FoldPatches<float, 2>;
+      return PlanFoldingOf<float, 2>(grid);
     case Number::kComplexDouble:
-      return FoldPatches<double, 2>;
+      return PlanFoldingOf<double, 2>(grid);
     case Number::kInt8:
-      return FoldPatches<uint8_t>;
+      return PlanFoldingOf<uint8_t>(grid);
     case Number::kInt16:
-      return FoldPatches<uint16_t>;
+      return PlanFoldingOf<uint16_t>(grid);
     case Number::kInt32:
-      return FoldPatches<uint32_t>;
+      return PlanFoldingOf<uint32_t>(grid);
     case Number::kInt64:
-      return FoldPatches<uint64_t>;
+      return PlanFoldingOf<uint64_t>(grid);
   }
   return nullptr;
 }

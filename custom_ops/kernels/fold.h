@@ -3,6 +3,7 @@
 #define TF_PATCHES_KERNELS_FOLD_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "geometry/patch_grid.h"
 
@@ -23,16 +24,17 @@ enum class Number {
   kInt64,
 };
 
-// Writes the image rows `which` of `grid`, numbered batch by batch, and nothing
-// else. Each pixel is the sum, from +0 and in the order in which the patches
-// are stored, of the values that all the patches over it hold for it, rounded
-// to the type at every addition: the order of TensorFlow's own gradient,
-// whatever the threads. `patches` and `images` are the whole tensors; every
-// dimension of `images` is at least 1.
-using FoldFunction = void (*)(const PatchGrid& grid, const void* patches,
-                              Range which, void* images);
+// Writes the image rows `which`, numbered batch by batch, and nothing else.
+// Each pixel is the sum, from +0 and in the order in which the patches are
+// stored, of the values that all the patches over it hold for it, rounded to
+// the type at every addition: the order of TensorFlow's own gradient, whatever
+// the threads. `patches` and `images` are the whole tensors.
+using Folding =
+    std::function<void(const void* patches, Range which, void* images)>;
 
-FoldFunction FoldPatchesOf(Number number);
+// Plans once, for all threads, how to fold the patches of `grid`. Every
+// dimension of the images is at least 1.
+Folding PlanFolding(const PatchGrid& grid, Number number);
 
 }  // namespace tf_patches
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "geometry/patch_grid.h"
@@ -59,57 +60,99 @@ inline Steps StepsOver(const Cover& cover, int64_t patch, int64_t tap) {
   return {cover.count, cover.index_step * patch - cover.tap_step * tap};
 }
 
-inline std::vector<Band> FindRuns(const Axis& axis, Range cols) {
-  std::vector<Band> runs;
-  for (int64_t col = cols.begin; col < cols.end; ++col) {
-    const Cover cover = axis.Over(col);
-    if (!runs.empty() && Continues(runs.back(), cover)) {
-      ++runs.back().pixels;
-    } else {
-      runs.push_back({col, 1, 1, cover});
-    }
+// The longest run of `cols` that begins at the first.
+inline Band FindRun(const Axis& axis, Range cols) {
+  Band run = {cols.begin, 1, 1, axis.Over(cols.begin)};
+  while (run.col + run.pixels < cols.end &&
+         Continues(run, axis.Over(run.col + run.pixels))) {
+    ++run.pixels;
   }
-  return runs;
+  return run;
 }
 
-inline std::vector<Band> FindBands(const Axis& axis, Range cols) {
-  std::vector<Band> bands;
-  // The band that last had a run on each column, modulo the stride.
-  std::vector<int64_t> last(std::min(axis.stride, cols.size()), -1);
-  for (const Band& run : FindRuns(axis, cols)) {
-    int64_t& previous = last[(run.col - cols.begin) % axis.stride];
-    if (previous >= 0 && Repeats(bands[previous], run, axis.stride)) {
-      ++bands[previous].repeats;
+// Finds the bands of `cols` of an axis, from left to right.
+class BandFinder {
+ public:
+  BandFinder(const Axis& axis, Range cols)
+      : axis_(axis),
+        cols_(cols),
+        last_(std::min(axis.stride, cols.size()), -1) {}
+
+  std::vector<Band> Find() && {
+    const Range even = axis_.Even();
+    for (int64_t col = cols_.begin; col < cols_.end;) {
+      // A run that begins one column later than the runs begin to repeat is
+      // followed by another a stride further on.
+      const int64_t strides =
+          col > even.begin
+              ? (std::min(even.end, cols_.end) - col) / axis_.stride
+              : 0;
+      if (strides < 2) {
+        const Band run = FindRun(axis_, {col, cols_.end});
+        Add(run);
+        col += run.pixels;
+        continue;
+      }
+      const int64_t next = col + axis_.stride;
+      while (col < next) {
+        Band run = FindRun(axis_, {col, next});
+        run.repeats = strides;
+        Add(run);
+        col += run.pixels;
+      }
+      col += (strides - 1) * axis_.stride;
+    }
+    return std::move(bands_);
+  }
+
+ private:
+  void Add(const Band& run) {
+    int64_t& last = last_[(run.col - cols_.begin) % axis_.stride];
+    if (last >= 0 && Repeats(bands_[last], run, axis_.stride)) {
+      bands_[last].repeats += run.repeats;
     } else {
-      previous = static_cast<int64_t>(bands.size());
-      bands.push_back(run);
+      last = static_cast<int64_t>(bands_.size());
+      bands_.push_back(run);
     }
   }
-  return bands;
-}
+
+  const Axis& axis_;
+  const Range cols_;
+  std::vector<Band> bands_;
+  // The band that last had a run on each column, modulo the stride.
+  std::vector<int64_t> last_;
+};
+
+// Columns of the image that are folded in one go.
+struct Tile {
+  Range cols;
+  std::vector<Band> bands;
+};
 
 template <typename T>
 class Gatherer {
  public:
-  Gatherer(const PatchGrid& grid, const Layout& layout, const T* patches,
-           T* images)
+  Gatherer(const PatchGrid& grid, const Layout& layout)
       : grid_(grid),
         layout_(layout),
         streamed_(grid.image_rows() * Bytes(layout.image_row) >=
                       kStreamedBytes &&
-                  Bytes(layout.pixel) <= kStreamBufferBytes),
-        patches_(patches),
-        images_(images) {}
-
-  void FoldRows(Range which) const {
+                  Bytes(layout.pixel) <= kStreamBufferBytes) {
     const int64_t tile = TileCols();
     for (int64_t begin = 0; begin < grid_.cols.image; begin += tile) {
       const Range cols = {begin, std::min(grid_.cols.image, begin + tile)};
-      const std::vector<Band> bands = FindBands(grid_.cols, cols);
+      tiles_.push_back({cols, BandFinder(grid_.cols, cols).Find()});
+    }
+  }
+
+  void operator()(const void* patches, Range which, void* images) const {
+    const T* const src = static_cast<const T*>(patches);
+    T* const dst = static_cast<T*>(images);
+    for (const Tile& tile : tiles_) {
       if (streamed_) {
-        StreamTile(which, cols, bands);
+        StreamTile(src, which, tile, dst);
       } else {
-        FoldTile(which, cols, bands);
+        FoldTile(src, which, tile, dst);
       }
     }
     if (streamed_) StreamWriter::Publish();
@@ -136,22 +179,24 @@ class Gatherer {
                     kMostTileCols);
   }
 
-  void FoldTile(Range rows, Range cols, const std::vector<Band>& bands) const {
+  void FoldTile(const T* patches, Range rows, const Tile& tile,
+                T* images) const {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      FoldRow(row, cols, bands,
-              images_ + row * layout_.image_row + cols.begin * layout_.pixel);
+      FoldRow(
+          patches, row, tile,
+          images + row * layout_.image_row + tile.cols.begin * layout_.pixel);
     }
   }
 
-  void StreamTile(Range rows, Range cols,
-                  const std::vector<Band>& bands) const {
+  void StreamTile(const T* patches, Range rows, const Tile& tile,
+                  T* images) const {
     alignas(64) T buffer[kStreamBufferBytes / sizeof(T)];
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      FoldRow(row, cols, bands, buffer);
+      FoldRow(patches, row, tile, buffer);
       StreamWriter writer(reinterpret_cast<char*>(
-          images_ + row * layout_.image_row + cols.begin * layout_.pixel));
+          images + row * layout_.image_row + tile.cols.begin * layout_.pixel));
       writer.Append(reinterpret_cast<const char*>(buffer),
-                    Bytes(cols.size() * layout_.pixel));
+                    Bytes(tile.cols.size() * layout_.pixel));
       writer.Finish();
     }
   }
@@ -164,31 +209,30 @@ class Gatherer {
     return (lines.count - 1) * lines.step + layout_.patch_line;
   }
 
-  // Makes the pixels `cols` of `row`, counted over all images.
-  void FoldRow(int64_t row, Range cols, const std::vector<Band>& bands,
-               T* dst) const {
+  // Makes the pixels of a tile of `row`, counted over all images.
+  void FoldRow(const T* patches, int64_t row, const Tile& tile, T* dst) const {
     const int64_t batch = row / grid_.rows.image;
     const Cover lines = grid_.rows.Over(row % grid_.rows.image);
     const auto covered = [&](const Band& band) {
       return lines.count > 0 && band.cover.count > 0;
     };
-    if (!std::all_of(bands.begin(), bands.end(), covered)) {
-      std::fill_n(dst, cols.size() * layout_.pixel, T());
+    if (!std::all_of(tile.bands.begin(), tile.bands.end(), covered)) {
+      std::fill_n(dst, tile.cols.size() * layout_.pixel, T());
     }
     const T* const src =
-        patches_ +
+        patches +
         (batch * grid_.rows.count + lines.index) * layout_.patch_line +
         lines.tap * layout_.patch_row;
     const Steps line_steps =
         StepsOver(lines, layout_.patch_line, layout_.patch_row);
     const int64_t ahead = Ahead(line_steps);
-    for (const Band& band : bands) {
+    for (const Band& band : tile.bands) {
       if (!covered(band)) continue;
       const Cover& cover = band.cover;
       const Steps col_steps = StepsOver(cover, layout_.patch, layout_.pixel);
       SumRuns(src + cover.index * layout_.patch + cover.tap * layout_.pixel,
               line_steps, col_steps,
-              dst + (band.col - cols.begin) * layout_.pixel,
+              dst + (band.col - tile.cols.begin) * layout_.pixel,
               Runs{band.pixels * layout_.pixel, band.repeats,
                    grid_.cols.stride * layout_.pixel, layout_.patch, ahead});
     }
@@ -197,8 +241,7 @@ class Gatherer {
   const PatchGrid grid_;
   const Layout layout_;
   const bool streamed_;
-  const T* const patches_;
-  T* const images_;
+  std::vector<Tile> tiles_;
 };
 
 }  // namespace tf_patches

@@ -19,9 +19,8 @@ namespace tf_patches {
 template <typename T>
 class Scatterer {
  public:
-  Scatterer(const PatchGrid& grid, const Layout& layout, const T* patches,
-            T* images)
-      : grid_(grid), layout_(layout), patches_(patches), images_(images) {}
+  Scatterer(const PatchGrid& grid, const Layout& layout)
+      : grid_(grid), layout_(layout) {}
 
   // Whether patches overlap so that few adjacent pixels lie under the same
   // ones, while a patch is long enough to be worth adding as a whole: found by
@@ -36,14 +35,18 @@ class Scatterer {
            (layout.patch_row >= 64 || layout.patch >= 256);
   }
 
-  void FoldRows(Range which) const {
-    std::fill_n(images_ + which.begin * layout_.image_row,
+  void operator()(const void* patches, Range which, void* images) const {
+    const T* const src = static_cast<const T*>(patches);
+    T* const dst = static_cast<T*>(images);
+    std::fill_n(dst + which.begin * layout_.image_row,
                 which.size() * layout_.image_row, T());
     const int64_t image_rows = grid_.rows.image;
     for (int64_t row = which.begin; row < which.end;) {
       const int64_t batch = row / image_rows;
       const int64_t end = std::min(which.end, (batch + 1) * image_rows);
-      AddToImage(batch, {row - batch * image_rows, end - batch * image_rows});
+      AddToImage(src + batch * grid_.rows.count * layout_.patch_line,
+                 {row - batch * image_rows, end - batch * image_rows},
+                 dst + batch * image_rows * layout_.image_row);
       row = end;
     }
   }
@@ -57,18 +60,20 @@ class Scatterer {
     return numbers * static_cast<int64_t>(sizeof(T));
   }
 
-  void AddToImage(int64_t batch, Range rows) const {
+  // Adds the patches of one image.
+  void AddToImage(const T* patches, Range rows, T* image) const {
     const int64_t rows_at_once =
         std::min(rows.size(), grid_.rows.EffectiveSize());
     const int64_t tile =
         std::max(4 * grid_.cols.patch,
                  kTileBytes / (rows_at_once * Bytes(layout_.pixel)));
     for (int64_t begin = 0; begin < grid_.cols.image; begin += tile) {
-      AddToTile(batch, rows, {begin, std::min(grid_.cols.image, begin + tile)});
+      AddToTile(patches, rows,
+                {begin, std::min(grid_.cols.image, begin + tile)}, image);
     }
   }
 
-  void AddToTile(int64_t batch, Range rows, Range cols) const {
+  void AddToTile(const T* patches, Range rows, Range cols, T* image) const {
     const Range down = grid_.rows.PatchesOver(rows);
     const Range across = grid_.cols.PatchesOver(cols);
     for (int64_t i = down.begin; i < down.end; ++i) {
@@ -76,22 +81,20 @@ class Scatterer {
       if (taps.empty()) continue;
       WithWidestVectors([&] {
         for (int64_t j = across.begin; j < across.end; ++j) {
-          AddPatch(batch, i, taps, j, grid_.cols.TapsOn(j, cols));
+          AddPatch(patches + i * layout_.patch_line + j * layout_.patch, i,
+                   taps, j, grid_.cols.TapsOn(j, cols), image);
         }
       });
     }
   }
 
-  // Adds the taps `down` and `across` of patch `i`, `j` of the grid.
-  void AddPatch(int64_t batch, int64_t i, Range down, int64_t j,
-                Range across) const {
-    const T* src = patches_ +
-                   (batch * grid_.rows.count + i) * layout_.patch_line +
-                   j * layout_.patch + down.begin * layout_.patch_row +
-                   across.begin * layout_.pixel;
-    const int64_t row = batch * grid_.rows.image + grid_.rows.Start(i) +
-                        down.begin * grid_.rows.rate;
-    T* dst = images_ + row * layout_.image_row +
+  // Adds the taps `down` and `across` of `patch`, `i`, `j` of the grid.
+  void AddPatch(const T* patch, int64_t i, Range down, int64_t j, Range across,
+                T* image) const {
+    const T* src =
+        patch + down.begin * layout_.patch_row + across.begin * layout_.pixel;
+    const int64_t row = grid_.rows.Start(i) + down.begin * grid_.rows.rate;
+    T* dst = image + row * layout_.image_row +
              (grid_.cols.Start(j) + across.begin) * layout_.pixel;
     const int64_t step =
         StepBetween(down.size(), grid_.rows.rate, layout_.image_row);
@@ -104,8 +107,6 @@ class Scatterer {
 
   const PatchGrid grid_;
   const Layout layout_;
-  const T* const patches_;
-  T* const images_;
 };
 
 }  // namespace tf_patches

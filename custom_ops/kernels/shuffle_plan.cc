@@ -67,11 +67,10 @@ std::vector<int64_t> Windows(const int64_t* offsets, int64_t width) {
 
 }  // namespace
 
-ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes,
-                         int64_t patches)
+ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes)
     : patch_bytes_(grid.rows.patch * grid.cols.patch * pixel_bytes),
       patch_step_(StepBetween(grid.cols.count, grid.cols.stride, pixel_bytes)) {
-  const int64_t bytes = patches * patch_bytes_;
+  const int64_t bytes = grid.patch_count() * patch_bytes_;
   if (grid.rows.Inside().empty()) return;
   if (MayUse(Instructions::kAvx512) && bytes >= kFewestBytesForMostLanes &&
       Make(grid, pixel_bytes, kMostLanes)) {

@@ -17,8 +17,7 @@ namespace tf_patches {
 // time of copying three bytes at a time; with 64, half of that.
 class ShufflePlan {
  public:
-  // For a share of `patches` patches.
-  ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes, int64_t patches);
+  ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes);
 
   // Copies patches from the first of `count` on. Returns how many: none where
   // the processor cannot, or the patches are better copied piece by piece.

@@ -38,12 +38,11 @@ class ExtractPatchesOp : public tensorflow::OpKernel {
                                   tensorflow::TensorShape(grid.patches_shape()),
                                   &patches));
     if (patches->NumElements() == 0) return;
-    const size_t element_bytes = tensorflow::DataTypeSize(images.dtype());
-    ShareOut(context, grid.patch_count(), patches->TotalBytes(),
-             [&](Range which) {
-               ExtractPatches(grid, element_bytes, images.data(), which,
-                              patches->data());
-             });
+    const Extraction extract =
+        PlanExtraction(grid, tensorflow::DataTypeSize(images.dtype()));
+    ShareOut(
+        context, grid.patch_count(), patches->TotalBytes(),
+        [&](Range which) { extract(images.data(), which, patches->data()); });
   }
 
  private:

@@ -70,7 +70,7 @@ class FoldPatchesOp : public OpKernel {
  public:
   explicit FoldPatchesOp(OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
-    fold_ = FoldPatchesOf(NumberOf(context->input_type(0)));
+    number_ = NumberOf(context->input_type(0));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -90,16 +90,15 @@ class FoldPatchesOp : public OpKernel {
     OP_REQUIRES_OK(
         context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
+    const Folding fold = PlanFolding(grid, number_);
     ShareOut(context, grid.image_rows(),
              std::max(images->TotalBytes(), patches.TotalBytes()),
-             [&](Range which) {
-               fold_(grid, patches.data(), which, images->data());
-             });
+             [&](Range which) { fold(patches.data(), which, images->data()); });
   }
 
  private:
   PatchSpec spec_;
-  FoldFunction fold_;
+  Number number_;
 };
 
 REGISTER_KERNEL_BUILDER(

@@ -53,14 +53,13 @@ ffi::Error Extract(ffi::ThreadPool threads, ffi::AnyBuffer images,
   if (auto error = ReadGrid(images, rows, cols, same, &grid); error.failure()) {
     return error;
   }
-  const size_t element_bytes = ffi::ByteWidth(images.element_type());
+  const Extraction extract =
+      PlanExtraction(grid, ffi::ByteWidth(images.element_type()));
   const void* const from = images.untyped_data();
   void* const to = patches->untyped_data();
   AdviseIfLarge(to, patches->size_bytes());
   ShareOut(threads, grid.patch_count(), patches->size_bytes(),
-           [=](Range which) {
-             ExtractPatches(grid, element_bytes, from, which, to);
-           });
+           [=](Range which) { extract(from, which, to); });
   return ffi::Error::Success();
 }
 
@@ -106,13 +105,13 @@ ffi::Error Fold(ffi::ThreadPool threads, ffi::AnyBuffer patches,
   const std::optional<Number> number = NumberOf(images->element_type());
   if (!number)
     return ffi::Error::InvalidArgument("fold_patches does not support bool.");
-  const FoldFunction fold = FoldPatchesOf(*number);
+  const Folding fold = PlanFolding(grid, *number);
   const void* const from = patches.untyped_data();
   void* const to = images->untyped_data();
   AdviseIfLarge(to, images->size_bytes());
   ShareOut(threads, grid.image_rows(),
            std::max(images->size_bytes(), patches.size_bytes()),
-           [=](Range which) { fold(grid, from, which, to); });
+           [=](Range which) { fold(from, which, to); });
   return ffi::Error::Success();
 }
 

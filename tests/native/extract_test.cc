@@ -1,4 +1,4 @@
-// ExtractPatches against a loop over single bytes.
+// Extraction against a loop over single bytes.
 #include "kernels/extract.h"
 
 #include <string>
@@ -42,12 +42,13 @@ void CheckExtract(Check& check, Random& random, const Request& request,
   const int64_t image_bytes = images_bytes / grid.batch;
   const int64_t patches = grid.patch_count();
   grid.batch += before;
+  const Extraction extract = PlanExtraction(grid, element_bytes);
   check_trial(check, random,
               {request, std::to_string(element_bytes) + "-byte elements",
                ExtractNaively(request, pixel_bytes, images.data()), patches, 1,
                [&](Range which, char* output) {
-                 ExtractPatches(
-                     grid, element_bytes, images.data() - before * image_bytes,
+                 extract(
+                     images.data() - before * image_bytes,
                      {which.begin + patches_before, which.end + patches_before},
                      output - patches_before * patch_bytes);
                }});

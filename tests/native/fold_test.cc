@@ -1,4 +1,4 @@
-// FoldPatchesOf against a loop over single values, in the order of the patches,
+// Folding against a loop over single values, in the order of the patches,
 // with the sums of kernels/number.h (which number_test.cc checks).
 #include "kernels/fold.h"
 
@@ -155,13 +155,13 @@ void CheckFold(Check& check, Random& random, const Request& request,
   const int64_t before = AnyImagesBefore(random, grid);
   const int64_t rows_before = before * grid.rows.image;
   const int64_t image_patch_values = patch_values / grid.batch;
-  const FoldFunction fold = FoldPatchesOf(type.number);
   grid.batch += before;
+  const Folding fold = PlanFolding(grid, type.number);
   check_trial(
       check, random,
       {request, type.name, FoldNaively<T>(request, rows * row_values, patches),
        rows, sizeof(T), [&](Range which, char* output) {
-         fold(grid, patches - before * image_patch_values,
+         fold(patches - before * image_patch_values,
               {which.begin + rows_before, which.end + rows_before},
               reinterpret_cast<T*>(output) - rows_before * row_values);
        }});
@@ -202,7 +202,7 @@ void CheckFoldOfHugePatch(Check& check, int64_t rows, const AxisSpec& down) {
   check.That(zeros != MAP_FAILED, request);
   if (zeros == MAP_FAILED) return;
   std::vector<double> image(rows, 1);
-  FoldPatchesOf(Number::kDouble)(grid, zeros, {0, rows}, image.data());
+  PlanFolding(grid, Number::kDouble)(zeros, {0, rows}, image.data());
   check.That(image == std::vector<double>(rows), request);
   munmap(zeros, bytes);
 }

@@ -47,6 +47,7 @@ constexpr Test kCommonTests[] = {
     {"bfloat16: conversions", TestBFloat16Conversions},
     {"bfloat16: sums", TestBFloat16Sums},
     {"share: units", TestUnitsPerShare},
+    {"fold: bands", TestBands},
     {"memory: blocks at random", TestBlocksAtRandom},
     {"memory: reuse", TestBlocksAreReused},
     {"memory: oldest first", TestOldestBlocksGoFirst},

@@ -29,7 +29,7 @@ Request SmallPatchesRequest(Random& random) {
 
 // Rows of patches in memory that ends with the last pixel and the last patch.
 void TestShufflePlans(Check& check) {
-  constexpr int64_t kMany = 1 << 24;  // patches, so that planning always pays
+  constexpr int64_t kMany = 1 << 24;  // images, so that planning always pays
   Random random(1);
   int64_t copied = 0;
   for (int64_t n = check.cases(); n > 0; --n) {
@@ -43,7 +43,9 @@ void TestShufflePlans(Check& check) {
       expected.append(images.data() + pixel * grid.depth, grid.depth);
     });
     const int64_t row_bytes = grid.cols.count * grid.patch_depth();
-    const ShufflePlan plan(grid, grid.depth, kMany);
+    PatchGrid many = grid;
+    many.batch = kMany;
+    const ShufflePlan plan(many, grid.depth);
     for (int64_t row = 0; row < grid.rows.count; ++row) {
       Buffer patches(row_bytes, random.Between(0, 17), 0);
       const int64_t done = plan.Copy(

@@ -20,6 +20,7 @@ void TestBFloat16Sums(Check& check);
 void TestHalfWithoutSubnormals(Check& check);
 
 void TestUnitsPerShare(Check& check);
+void TestBands(Check& check);
 
 void TestBlocksAtRandom(Check& check);
 void TestBlocksAreReused(Check& check);
