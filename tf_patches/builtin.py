@@ -32,25 +32,21 @@ def accelerate(gradients: bool = True) -> None:
     run nowhere else.
 
     Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does
-    it when `tf_patches` is imported. What is done cannot be undone in the process;
-    calling it again changes nothing but whether gradients are ours. It may be
-    called at any time and from any thread:
-
-    - Functions that ran before and SavedModels that are loaded change over. But a
-      gradient that was traced into a function, or built in a graph, stays.
-    - A `tf.compat.v1.Session` keeps the old kernel for fetches that it ran.
-    - Ops that hold a state, as those for random numbers do, start afresh, as
-      they do after `tf.random.set_seed`.
+    it when `tf_patches` is imported. It may be called at any time and from any
+    thread, and cannot be undone. Functions that ran before and SavedModels that are
+    loaded change over, except gradients that were traced before, and fetches that a
+    `tf.compat.v1.Session` ran. Ops that hold a state, such as those for random
+    numbers, restart, as they do after `tf.random.set_seed`.
 
     Only the CPU kernel is replaced. On a GPU and under XLA, TensorFlow's own run
     the op. Where a GPU or another such device is visible, gradients stay
-    TensorFlow's own too, but for ops that are placed on a CPU explicitly or ran on
-    it eagerly: nothing leaves its device. That has not been tried on a GPU.
+    TensorFlow's own too, except for ops that are placed on a CPU explicitly or ran
+    on it eagerly: nothing leaves its device. That has not been tried on a GPU.
 
-    A function saved under it holds TensorFlow's ops only, and loads anywhere. But
-    if it computes gradients itself, it holds `TFPatches>FoldPatches`, unless it
-    was traced under `accelerate(gradients=False)`: a process that loads it, or a
-    worker that is to run it, must `import tf_patches`.
+    A function saved under it holds TensorFlow's ops only, and loads anywhere. But a
+    function that computes gradients itself holds `TFPatches>FoldPatches`, unless it
+    was traced under `accelerate(gradients=False)`: a process that loads or runs it
+    must `import tf_patches`.
 
     Args:
       gradients: Whether the gradient becomes ours; the last call decides.

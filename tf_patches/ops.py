@@ -322,17 +322,16 @@ def _is_symbolic(tensor: Any, name: str) -> bool:
 
 
 def _dimensions(image_shape: Any) -> Any:
-    if not isinstance(image_shape, tf.TensorShape):
-        return image_shape
-    if image_shape.rank is None:
-        raise _left_open(image_shape)
-    return image_shape.as_list()
-
-
-def _left_open(image_shape: Any) -> ValueError:
-    return ValueError(
-        f"Only the batch of image_shape may be None, but got {image_shape!r}."
-    )
+    """`image_shape`, as a list if it is a `tf.TensorShape`."""
+    dimensions = image_shape
+    if isinstance(image_shape, tf.TensorShape):
+        known = image_shape.rank is not None
+        dimensions = image_shape.as_list() if known else [None, None]
+    if isinstance(dimensions, (list, tuple)) and any(n is None for n in dimensions[1:]):
+        raise ValueError(
+            f"Only the batch of image_shape may be None, but got {image_shape!r}."
+        )
+    return dimensions
 
 
 def _shape(image_shape: Any, patches: Any) -> Any:
@@ -346,8 +345,6 @@ def _shape(image_shape: Any, patches: Any) -> Any:
         return tf.constant(dimensions)
     if not isinstance(dimensions, (list, tuple)):
         return dimensions
-    if any(dimension is None for dimension in dimensions[1:]):
-        raise _left_open(image_shape)
     if dimensions and dimensions[0] is None:
         rest = _vector(dimensions[1:])
         batch = tf.shape(patches, out_type=rest.dtype)[:1]
@@ -361,10 +358,9 @@ def _vector(dimensions: Sequence[Any]) -> tf.Tensor:
             _invalid(f"image_shape must hold integers of 64 bits, but got {dimension}.")
     if all(type(dimension) is int for dimension in dimensions):
         return tf.constant(dimensions, tf.int64)
-    return tf.stack([_dimension(dimension) for dimension in dimensions])
-
-
-def _dimension(dimension: Any) -> Any:
-    if tf.is_tensor(dimension) and dimension.dtype.is_integer:
-        return tf.cast(dimension, tf.int64)
-    return dimension
+    return tf.stack(
+        [
+            tf.cast(n, tf.int64) if tf.is_tensor(n) and n.dtype.is_integer else n
+            for n in dimensions
+        ]
+    )
