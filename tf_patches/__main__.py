@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from zipfile import BadZipFile
 
+import numpy as np
+
+import tf_patches
+from tf_patches.conversion import ConversionError
+from tf_patches.run_program import run_module, run_script
+
 _FAILED = 2  # as argparse exits
 
 
@@ -13,8 +19,6 @@ def main(arguments: Sequence[str]) -> int:
     """Does what the command line says; returns the exit status."""
     given = _parser().parse_args(_without_program_arguments(arguments))
     if given.command == "run":
-        from tf_patches.run_program import run_module, run_script
-
         if given.module is not None:
             return run_module(given.module, arguments[3:])
         return run_script(given.script, arguments[2:])
@@ -61,9 +65,8 @@ def _add_convert(commands: Any) -> None:
     convert = commands.add_parser(
         "convert",
         help="convert a saved model to one that runs without tf_patches",
-        description="Writes a copy of the model, a SavedModel, with TensorFlow's own "
-        "ops in place of those of tf_patches; both are run and must give identical "
-        "results.",
+        description="Writes a SavedModel of TensorFlow's own ops. Both models are run "
+        "and must give identical results.",
     )
     convert.add_argument(
         "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
@@ -88,9 +91,6 @@ def _add_convert(commands: Any) -> None:
 
 
 def _convert(given: argparse.Namespace) -> int:
-    import tf_patches
-    from tf_patches.conversion import ConversionError
-
     try:
         done = tf_patches.to_builtin(
             given.source, given.out, _read_inputs(given.inputs), plain=given.plain
@@ -106,10 +106,6 @@ def _convert(given: argparse.Namespace) -> int:
 
 
 def _read_inputs(path: str | None) -> dict[str, Any] | None:
-    import numpy as np
-
-    from tf_patches.conversion import ConversionError
-
     if path is None:
         return None
     inputs: dict[str, Any] = {}

@@ -52,8 +52,7 @@ def to_builtin(
       ConversionError: A ValueError: if the model is damaged, holds none of the ops
         or links to files elsewhere; if more than 4096 patches of a fold cover a
         pixel; if inputs cannot be generated (pass `inputs`); if results differ.
-      FileNotFoundError: If there is no model.
-      FileExistsError: If `out_dir` is a file or a folder that is not empty.
+      OSError: If there is no model, or something at `out_dir`.
 
     Warns:
       UserWarning: If results differ from run to run, and cannot be compared.
@@ -84,9 +83,5 @@ def to_builtin(
             raise ConversionError(f"{out_dir} is in {source}, which is only read")
         with saved_model.written(out) as made:
             converted, tags = saved_model.convert(source, made, ops)
-            checked = [
-                name
-                for graph_tags in tags
-                for name in check.same_results(source, made, graph_tags, ops, inputs)
-            ]
-    return Conversion(converted, checked)
+            checks = [check.same_results((source, made), t, ops, inputs) for t in tags]
+    return Conversion(converted, [name for names in checks for name in names])

@@ -19,8 +19,7 @@ _EXTENTS = list(product((2, 1), (32, 64, 224, 299), (3, 1, 4, 64)))
 
 
 def same_results(
-    original: Path,
-    converted: Path,
+    models: tuple[Path, Path],
     tags: Sequence[str],
     ops: Sequence[str],
     given: Mapping[str, Any] | None,
@@ -29,17 +28,18 @@ def same_results(
 
     Returns the names of those that did.
     """
+    original, converted = models
     _, functions = _load(original, tags)
     if given is None:
-        held = {name: f for name, f in functions.items() if _holds(f, ops)}
-        inputs = {name: _generated(name, f) for name, f in held.items()}
+        graphs = {name: f.graph.as_graph_def() for name, f in functions.items()}
+        held = [
+            n for n in graphs if any(x.op in ops for x in graph.all_nodes(graphs[n]))
+        ]
+        inputs = {name: _generated(name, functions[name]) for name in held}
     else:
         inputs = {name: _given(name, functions, given[name]) for name in given}
     if not inputs:
-        raise ConversionError(
-            "No signature and no function of the model holds the ops to convert, so "
-            "that the result could not be run to check it"
-        )
+        raise ConversionError("No function can be run that holds the ops to convert")
     with explained("The model fails on the inputs"):
         expected = _run(original, tags, inputs)
     with explained("The converted model fails"):
@@ -47,14 +47,11 @@ def same_results(
     if differing := [name for name in expected if results[name] != expected[name]]:
         again = _run(original, tags, inputs)
         if wrong := [name for name in differing if again[name] == expected[name]]:
-            raise ConversionError(
-                f"The converted model gives other results: {', '.join(wrong)}"
-            )
+            names = ", ".join(wrong)
+            raise ConversionError(f"The converted model gives other results: {names}")
         names = ", ".join(differing)
-        warnings.warn(
-            f"Not compared, because their results differ from run to run: {names}",
-            stacklevel=2,
-        )
+        message = f"Not compared, because their results differ from run to run: {names}"
+        warnings.warn(message, stacklevel=2)
     return [name for name in inputs if name not in differing]
 
 
@@ -76,15 +73,7 @@ def _load(folder: Path, tags: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         return model, dict(model.signatures) | dict(walk(model, ""))
 
 
-def _holds(function: Any, ops: Sequence[str]) -> bool:
-    return any(
-        node.op in ops for node in graph.all_nodes(function.graph.as_graph_def())
-    )
-
-
-def _run(
-    folder: Path, tags: Sequence[str], inputs: Mapping[str, Any]
-) -> dict[str, Any]:
+def _run(folder: Path, tags: Sequence[str], inputs: dict[str, Any]) -> dict[str, Any]:
     """The bits of all results, of a model just loaded: running may change it."""
     model, functions = _load(folder, tags)
     results = {name: _bits(_call(functions[name], inputs[name])) for name in inputs}
@@ -97,17 +86,16 @@ def _specs(function: Any) -> dict[str, Any]:
     """What a function takes, by name."""
     flat = tf.nest.flatten(function.structured_input_signature)
     specs = [leaf for leaf in flat if isinstance(leaf, tf.TypeSpec)]
-    return {getattr(spec, "name", f"#{i}"): spec for i, spec in enumerate(specs)}
+    # Ragged and sparse ones have no name.
+    return {getattr(s, "name", None) or f"#{i}": s for i, s in enumerate(specs)}
 
 
 def _call(function: Any, tensors: Sequence[Any]) -> Any:
-    signature = function.structured_input_signature
     waiting = iter(tensors)
-    arguments = [
-        next(waiting) if isinstance(leaf, tf.TypeSpec) else leaf
-        for leaf in tf.nest.flatten(signature)
-    ]
-    positional, named = tf.nest.pack_sequence_as(signature, arguments)
+    positional, named = tf.nest.map_structure(
+        lambda leaf: next(waiting) if isinstance(leaf, tf.TypeSpec) else leaf,
+        function.structured_input_signature,
+    )
     return function(*positional, **named)
 
 
@@ -165,9 +153,9 @@ def _random(
 def _bits(results: Any) -> list[Any]:
     """What a function returned, for comparison: any NaN equals any other."""
     bits: list[Any] = []
-    for tensor in tf.nest.flatten(results, expand_composites=True):
-        if not tf.is_tensor(tensor):
-            continue
+    for tensor in filter(
+        tf.is_tensor, tf.nest.flatten(results, expand_composites=True)
+    ):
         array = np.asarray(tensor).copy()
         for part in (array.real, array.imag) if array.dtype.kind == "c" else (array,):
             if (nan := part != part).any():

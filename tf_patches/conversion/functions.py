@@ -32,11 +32,11 @@ class Axis(NamedTuple):
     def of(cls, image: Any, size: int, stride: int, rate: int, padding: str) -> "Axis":
         """Counts as TensorFlow does."""
         span = (size - 1) * rate + 1
-        if padding == "VALID":
-            count = _maximum((image - span + stride) // stride, 0)
-            return cls(image, size, stride, rate, count, 0)
-        count = (image + stride - 1) // stride
-        outside = _maximum((count - 1) * stride + span - image, 0)
+        count = _not_negative((image - span + stride) // stride)
+        outside = 0
+        if padding == "SAME":
+            count = (image + stride - 1) // stride
+            outside = _not_negative((count - 1) * stride + span - image)
         return cls(image, size, stride, rate, count, outside)
 
     def pixels(self) -> Any:
@@ -146,12 +146,14 @@ def _reshape(tensor: tf.Tensor, *shape: Any) -> tf.Tensor:
 
 
 def _range(count: Any) -> Any:
-    return tf.range(count) if tf.is_tensor(count) else np.arange(count, dtype=np.int32)
+    return tf.range(count) if tf.is_tensor(count) else np.arange(count)
 
 
-def _maximum(a: Any, b: int) -> Any:
-    return tf.maximum(a, b) if tf.is_tensor(a) else max(a, b)
+def _not_negative(count: Any) -> Any:
+    return tf.maximum(count, 0) if tf.is_tensor(count) else max(count, 0)
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
-    return (tf if tf.is_tensor(condition) else np).where(condition, a, b)
+    if tf.is_tensor(condition):
+        return tf.where(condition, a, b)
+    return np.where(condition, a, b).astype(np.int32)
