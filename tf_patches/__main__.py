@@ -47,18 +47,12 @@ def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="run an unchanged program with TensorFlow's own op accelerated",
-        description="Runs a program as `python SCRIPT ARGUMENTS` or `python -m MODULE "
-        "ARGUMENTS` does, after tf_patches.accelerate(): TensorFlow's own op runs the "
-        "kernel of tf_patches.",
+        description="Runs a program as `python` does, after tf_patches.accelerate().",
         usage="python -m tf_patches run [-h] (SCRIPT | -m MODULE) [ARGUMENTS ...]",
     )
     program = run.add_mutually_exclusive_group(required=True)
-    program.add_argument(
-        "script", nargs="?", metavar="SCRIPT", help="a script, then its arguments"
-    )
-    program.add_argument(
-        "-m", dest="module", metavar="MODULE", help="a module, then its arguments"
-    )
+    program.add_argument("script", nargs="?", metavar="SCRIPT", help="a script")
+    program.add_argument("-m", dest="module", metavar="MODULE", help="a module")
 
 
 def _add_convert(commands: Any) -> None:
@@ -68,24 +62,18 @@ def _add_convert(commands: Any) -> None:
         description="Writes a SavedModel of TensorFlow's own ops. Both models are run "
         "and must give identical results.",
     )
-    convert.add_argument(
-        "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
-    )
-    convert.add_argument(
-        "out",
-        metavar="OUT",
-        help="the folder to write, which must not exist or be empty",
-    )
-    convert.add_argument(
+    add = convert.add_argument
+    add("source", metavar="IN", help="the folder of a SavedModel, or a .keras file")
+    add("out", metavar="OUT", help="the folder to write, which is new or empty")
+    add(
         "--plain",
         action="store_true",
-        help="use only operations that TFLite, ONNX and other exporters know, also in "
-        "place of TensorFlow's own op",
+        help="use only operations that TFLite, ONNX and other exporters know",
     )
-    convert.add_argument(
+    add(
         "--inputs",
         metavar="FILE.npz",
-        help="what to run the models on: arrays named SIGNATURE/ARGUMENT, as "
+        help="what to run the models on: arrays named FUNCTION/ARGUMENT, as "
         "serve/images (default: random numbers)",
     )
 
@@ -108,17 +96,15 @@ def _convert(given: argparse.Namespace) -> int:
 def _read_inputs(path: str | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, dict[str, Any]] = {}
     try:
         with np.load(path) as arrays:
             for name in arrays:
                 function, _, argument = name.rpartition("/")
-                place = inputs.setdefault(function, {}) if function else inputs
-                place[argument] = arrays[name]
+                inputs.setdefault(function, {})[argument] = arrays[name]
     except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ConversionError(
-            f"{path} is not a .npz file of arrays: {error}"
-        ) from error
+        message = f"{path} is not a .npz file of arrays: {error}"
+        raise ConversionError(message) from error
     return inputs
 
 
