@@ -76,8 +76,8 @@ def convert(folder: Path, out: Path, ops: list[str]) -> dict[str, int]:
     _copy(folder, out)
     with explained(f"{folder} holds a damaged SavedModel"):
         model = saved_model_pb2.SavedModel.FromString((out / _GRAPH).read_bytes())
-        if len(model.meta_graphs) != 1:
-            raise ConversionError(f"{folder} must hold one MetaGraphDef, not several")
+        if (count := len(model.meta_graphs)) != 1:
+            raise ConversionError(f"{folder} must hold 1 MetaGraphDef, but has {count}")
         nodes = graph.all_nodes(model.meta_graphs[0].graph_def)
         counts = Counter(node.op for node in nodes if node.op in ops)
         graph.replace_ops(model.meta_graphs[0], ops)
