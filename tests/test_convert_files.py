@@ -135,6 +135,15 @@ def test_links_in_the_model(copy, tmp_path):
     assert not copied.is_symlink()
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_one_graph(count, copy, tmp_path):
+    path = copy / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    graphs = [model.meta_graphs[0]] * count
+    path.write_bytes(saved_model_pb2.SavedModel(meta_graphs=graphs).SerializeToString())
+    assert_refused(copy, tmp_path, f"must hold 1 MetaGraphDef, but has {count}")
+
+
 def test_pipes(copy, tmp_path):
     os.mkfifo(copy / "assets" / "pipe")
     assert_refused(copy, tmp_path, "assets/pipe is a device, pipe or socket")

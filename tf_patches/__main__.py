@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from zipfile import BadZipFile
 
+import numpy as np
+
+import tf_patches
+from tf_patches.conversion import ConversionError
+from tf_patches.run_program import run_module, run_script
+
 _FAILED = 2  # as argparse exits
 
 
@@ -13,8 +19,6 @@ def main(arguments: Sequence[str]) -> int:
     """Does what the command line says; returns the exit status."""
     given = _parser().parse_args(_without_program_arguments(arguments))
     if given.command == "run":
-        from tf_patches.run_program import run_module, run_script
-
         if given.module is not None:
             return run_module(given.module, arguments[3:])
         return run_script(given.script, arguments[2:])
@@ -43,54 +47,38 @@ def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="run an unchanged program with TensorFlow's own op accelerated",
-        description="Runs a program as `python SCRIPT ARGUMENTS` or `python -m MODULE "
-        "ARGUMENTS` does, after tf_patches.accelerate(): TensorFlow's own op runs the "
-        "kernel of tf_patches.",
+        description="Runs a program as `python` does, after tf_patches.accelerate().",
         usage="python -m tf_patches run [-h] (SCRIPT | -m MODULE) [ARGUMENTS ...]",
     )
     program = run.add_mutually_exclusive_group(required=True)
-    program.add_argument(
-        "script", nargs="?", metavar="SCRIPT", help="a script, then its arguments"
-    )
-    program.add_argument(
-        "-m", dest="module", metavar="MODULE", help="a module, then its arguments"
-    )
+    program.add_argument("script", nargs="?", metavar="SCRIPT", help="a script")
+    program.add_argument("-m", dest="module", metavar="MODULE", help="a module")
 
 
 def _add_convert(commands: Any) -> None:
     convert = commands.add_parser(
         "convert",
         help="convert a saved model to one that runs without tf_patches",
-        description="Writes a copy of the model, a SavedModel, with TensorFlow's own "
-        "ops in place of those of tf_patches; both are run and must give identical "
-        "results.",
+        description="Writes a SavedModel of TensorFlow's own ops. Both models are run "
+        "and must give identical results.",
     )
-    convert.add_argument(
-        "source", metavar="IN", help="the folder of a SavedModel, or a .keras file"
-    )
-    convert.add_argument(
-        "out",
-        metavar="OUT",
-        help="the folder to write, which must not exist or be empty",
-    )
-    convert.add_argument(
+    add = convert.add_argument
+    add("source", metavar="IN", help="the folder of a SavedModel, or a .keras file")
+    add("out", metavar="OUT", help="the folder to write, which is new or empty")
+    add(
         "--plain",
         action="store_true",
-        help="use only operations that TFLite, ONNX and other exporters know, also in "
-        "place of TensorFlow's own op",
+        help="use only operations that TFLite, ONNX and other exporters know",
     )
-    convert.add_argument(
+    add(
         "--inputs",
         metavar="FILE.npz",
-        help="what to run the models on: arrays named SIGNATURE/ARGUMENT, as "
+        help="what to run the models on: arrays named FUNCTION/ARGUMENT, as "
         "serve/images (default: random numbers)",
     )
 
 
 def _convert(given: argparse.Namespace) -> int:
-    import tf_patches
-    from tf_patches.conversion import ConversionError
-
     try:
         done = tf_patches.to_builtin(
             given.source, given.out, _read_inputs(given.inputs), plain=given.plain
@@ -106,23 +94,17 @@ def _convert(given: argparse.Namespace) -> int:
 
 
 def _read_inputs(path: str | None) -> dict[str, Any] | None:
-    import numpy as np
-
-    from tf_patches.conversion import ConversionError
-
     if path is None:
         return None
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, dict[str, Any]] = {}
     try:
         with np.load(path) as arrays:
             for name in arrays:
                 function, _, argument = name.rpartition("/")
-                place = inputs.setdefault(function, {}) if function else inputs
-                place[argument] = arrays[name]
+                inputs.setdefault(function, {})[argument] = arrays[name]
     except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ConversionError(
-            f"{path} is not a .npz file of arrays: {error}"
-        ) from error
+        message = f"{path} is not a .npz file of arrays: {error}"
+        raise ConversionError(message) from error
     return inputs
 
 

@@ -1,12 +1,15 @@
 """The public function: models converted to run without this package."""
 
 import os
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tf_patches.conversion.errors import ConversionError
 
-__all__ = ["Conversion", "ConversionError", "to_builtin"]
+class ConversionError(ValueError):
+    """A model that cannot be converted, or cannot be shown to be the same."""
 
 
 class Conversion(NamedTuple):
@@ -19,52 +22,44 @@ class Conversion(NamedTuple):
 def to_builtin(
     model: Any,
     out_dir: str | os.PathLike[str],
-    inputs: Any = None,
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     plain: bool = False,
 ) -> Conversion:
     """Converts a model to a SavedModel that runs without this package.
 
-    `TFPatches>ExtractPatches` becomes TensorFlow's own `ExtractImagePatches`, and
-    `TFPatches>FoldPatches` a function that sums in the same order, also in saved
-    training steps. With `plain`, both and `ExtractImagePatches` become reshapes,
-    transposes, slices, gathers and additions, for TFLite, ONNX and other formats.
-
-    Both models are run and must give the same bits before anything appears in
-    `out_dir`; `model` is only read.
+    Extraction becomes TensorFlow's own `ExtractImagePatches`, and folding a function
+    that sums in the same order. With `plain`, all three become reshapes, transposes,
+    slices, gathers and additions, for TFLite, ONNX and other formats. Both models are
+    run and must give the same bits before anything appears in `out_dir`.
 
     Args:
       model: A Keras model, the path of a `.keras` file, or a SavedModel's folder.
       out_dir: The folder to write, which must not exist or be empty.
-      inputs: What to run the models on: a dictionary from the name of a signature
-        or function (in Keras models: `serve`) to its arguments, a list or a
-        dictionary by name. By default, all functions that hold the ops are run on
-        random numbers.
+      inputs: What to run the models on, `{function: {argument: value}}`, by names of
+        signatures or functions (in Keras models: `serve`). By default, all functions
+        that hold the ops are run on random numbers.
       plain: Whether to use only operations that every exporter knows. Any batch,
         rows and cols work; known rows and cols make smaller, faster models. An
         image too small for a VALID patch then gives no patches, not an error.
 
     Returns:
-      A `Conversion`: `converted`, how many nodes there were of each op, and
-      `checked`, the names of the functions that were run.
+      A `Conversion`: how many nodes of each op were `converted`, and the names of the
+      functions that were `checked`; it warns of those that no two runs do alike.
 
     Raises:
       ConversionError: A ValueError: if the model is damaged, holds none of the ops
         or links to files elsewhere; if more than 4096 patches of a fold cover a
         pixel; if inputs cannot be generated (pass `inputs`); if results differ.
-      FileNotFoundError: If there is no model.
-      FileExistsError: If `out_dir` is a file or a folder that is not empty.
-
-    Warns:
-      UserWarning: If results differ from run to run, and cannot be compared.
+      OSError: If there is no model, or something at `out_dir`.
 
     Examples:
       >>> import tempfile
-      >>> grid = dict(sizes=[1, 3, 3, 1], strides=[1, 2, 2, 1],
-      ...             rates=[1, 1, 1, 1], padding="SAME")
+      >>> tiles = dict(sizes=[1, 2, 2, 1], strides=[1, 2, 2, 1],
+      ...              rates=[1, 1, 1, 1], padding="VALID")
       >>> module = tf.Module()
       >>> module.extract = tf.function(
-      ...     lambda images: tf_patches.extract_patches(images, **grid),
+      ...     lambda images: tf_patches.extract_patches(images, **tiles),
       ...     input_signature=[tf.TensorSpec([None, None, None, 3])])
       >>> folder = tempfile.mkdtemp()
       >>> tf.saved_model.save(module, folder + "/ours")
@@ -72,8 +67,7 @@ def to_builtin(
       >>> done.converted, done.checked
       ({'TFPatches>ExtractPatches': 1}, ['serving_default', 'extract'])
     """
-    # Here, as most programs never convert anything.
-    from tf_patches.conversion import check, graph, saved_model
+    from tf_patches.conversion import check, graph, saved_model  # seldom needed
 
     ops = [*graph.OURS, graph.BUILT_IN] if plain else graph.OURS
     out = Path(out_dir).resolve()
@@ -83,10 +77,18 @@ def to_builtin(
         if source.resolve() in out.parents:
             raise ConversionError(f"{out_dir} is in {source}, which is only read")
         with saved_model.written(out) as made:
-            converted, tags = saved_model.convert(source, made, ops)
-            checked = [
-                name
-                for graph_tags in tags
-                for name in check.same_results(source, made, graph_tags, ops, inputs)
-            ]
+            converted = saved_model.convert(source, made, ops)
+            checked = check.same_results(source, made, ops, inputs)
     return Conversion(converted, checked)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Makes one sentence of what TensorFlow, Keras and users' code may raise."""
+    try:
+        yield
+    except ConversionError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten(str(error), 600) or type(error).__name__
+        raise ConversionError(f"{what}: {reason}") from error

@@ -11,54 +11,44 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.conversion import graph
-from tf_patches.conversion.errors import ConversionError, explained
+from tf_patches.conversion import ConversionError, explained, graph
 
 # What unknown extents may be: the first, those between, the last; likely ones first.
 _EXTENTS = list(product((2, 1), (32, 64, 224, 299), (3, 1, 4, 64)))
 
 
 def same_results(
-    original: Path,
-    converted: Path,
-    tags: Sequence[str],
-    ops: Sequence[str],
-    given: Mapping[str, Any] | None,
+    original: Path, converted: Path, ops: Sequence[str], given: Mapping | None
 ) -> list[str]:
-    """Checks that the functions `given`, or all that held `ops`, give what they gave.
-
-    Returns the names of those that did.
-    """
-    _, functions = _load(original, tags)
+    """Runs the functions `given`, or all that held `ops`; returns those compared."""
+    _, functions = _load(original)
     if given is None:
         held = {name: f for name, f in functions.items() if _holds(f, ops)}
         inputs = {name: _generated(name, f) for name, f in held.items()}
     else:
         inputs = {name: _given(name, functions, given[name]) for name in given}
     if not inputs:
-        raise ConversionError(
-            "No signature and no function of the model holds the ops to convert, so "
-            "that the result could not be run to check it"
-        )
+        raise ConversionError("No function can be run that holds the ops to convert")
     with explained("The model fails on the inputs"):
-        expected = _run(original, tags, inputs)
+        expected = _run(original, inputs)
     with explained("The converted model fails"):
-        results = _run(converted, tags, inputs)
-    if differing := [name for name in expected if results[name] != expected[name]]:
-        again = _run(original, tags, inputs)
+        results = _run(converted, inputs)
+    differing = [name for name in expected if results[name] != expected[name]]
+    if differing:
+        again = _run(original, inputs)
         if wrong := [name for name in differing if again[name] == expected[name]]:
-            raise ConversionError(
-                f"The converted model gives other results: {', '.join(wrong)}"
-            )
-        names = ", ".join(differing)
-        warnings.warn(
-            f"Not compared, because their results differ from run to run: {names}",
-            stacklevel=2,
-        )
+            raise ConversionError(f"The converted model gives other results: {wrong}")
+        random = f"Not compared, as results differ from run to run: {differing}"
+        warnings.warn(random, stacklevel=2)
     return [name for name in inputs if name not in differing]
 
 
-def _load(folder: Path, tags: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+def _holds(function: Any, ops: Sequence[str]) -> bool:
+    nodes = graph.all_nodes(function.graph.as_graph_def())
+    return any(node.op in ops for node in nodes)
+
+
+def _load(folder: Path) -> tuple[Any, dict[str, Any]]:
     """A model, and its functions by name: signatures, then those of all its parts."""
 
     def walk(part: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -71,22 +61,14 @@ def _load(folder: Path, tags: Sequence[str]) -> tuple[Any, dict[str, Any]]:
 
     gc.collect()  # the model before
     with explained(f"{folder} cannot be loaded"):
-        model = tf.saved_model.load(str(folder), list(tags))
+        model = tf.saved_model.load(str(folder))
         seen = {id(model)}
         return model, dict(model.signatures) | dict(walk(model, ""))
 
 
-def _holds(function: Any, ops: Sequence[str]) -> bool:
-    return any(
-        node.op in ops for node in graph.all_nodes(function.graph.as_graph_def())
-    )
-
-
-def _run(
-    folder: Path, tags: Sequence[str], inputs: Mapping[str, Any]
-) -> dict[str, Any]:
+def _run(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
     """The bits of all results, of a model just loaded: running may change it."""
-    model, functions = _load(folder, tags)
+    model, functions = _load(folder)
     results = {name: _bits(_call(functions[name], inputs[name])) for name in inputs}
     parts = tf.train.TrackableView(model).descendants()
     variables = [part for part in parts if isinstance(part, tf.Variable)]
@@ -97,17 +79,16 @@ def _specs(function: Any) -> dict[str, Any]:
     """What a function takes, by name."""
     flat = tf.nest.flatten(function.structured_input_signature)
     specs = [leaf for leaf in flat if isinstance(leaf, tf.TypeSpec)]
-    return {getattr(spec, "name", f"#{i}"): spec for i, spec in enumerate(specs)}
+    # Ragged and sparse ones have no name.
+    return {getattr(s, "name", None) or f"#{i}": s for i, s in enumerate(specs)}
 
 
 def _call(function: Any, tensors: Sequence[Any]) -> Any:
-    signature = function.structured_input_signature
     waiting = iter(tensors)
-    arguments = [
-        next(waiting) if isinstance(leaf, tf.TypeSpec) else leaf
-        for leaf in tf.nest.flatten(signature)
-    ]
-    positional, named = tf.nest.pack_sequence_as(signature, arguments)
+    positional, named = tf.nest.map_structure(
+        lambda leaf: next(waiting) if isinstance(leaf, tf.TypeSpec) else leaf,
+        function.structured_input_signature,
+    )
     return function(*positional, **named)
 
 
@@ -115,20 +96,16 @@ def _given(name: str, functions: Mapping[str, Any], values: Any) -> list[Any]:
     if name not in functions:
         raise ConversionError(f"inputs has {name!r}, the model only {[*functions]}")
     specs = _specs(functions[name])
-    if isinstance(values, Sequence) and len(values) == len(specs):
-        values = dict(zip(specs, values, strict=True))
     if not isinstance(values, Mapping) or set(values) != set(specs):
-        raise ConversionError(
-            f"{name} takes a list of {len(specs)} inputs or a dictionary of "
-            f"{[*specs]}, but got {values!r:.200}"
-        )
+        wanted = f"inputs[{name!r}] must be a dictionary of {[*specs]}"
+        raise ConversionError(f"{wanted}, but is {values!r:.200}")
     with explained(f"{name} cannot take the inputs"):
-        return [
-            tf.convert_to_tensor(values[argument], spec.dtype)
-            if isinstance(spec, tf.TensorSpec)
-            else values[argument]
-            for argument, spec in specs.items()
-        ]
+        return [_tensor(values[argument], spec) for argument, spec in specs.items()]
+
+
+def _tensor(value: Any, spec: Any) -> Any:
+    is_dense = isinstance(spec, tf.TensorSpec)
+    return tf.convert_to_tensor(value, spec.dtype) if is_dense else value
 
 
 def _generated(name: str, function: Any) -> list[tf.Tensor]:
@@ -138,40 +115,40 @@ def _generated(name: str, function: Any) -> list[tf.Tensor]:
     for extents in _EXTENTS:
         random = np.random.default_rng(7)
         try:
-            tensors = [_random(random, spec, *extents) for spec in specs.values()]
+            tensors = [_random(random, spec, extents) for spec in specs.values()]
             _call(function, tensors)
             return tensors
         except Exception as error:  # of any class, as the model is the user's
             reason = reason or textwrap.shorten(str(error), 600)
-    described = ", ".join(f"{argument}: {spec}" for argument, spec in specs.items())
     raise ConversionError(
         f"Could not generate inputs to check {name}: {reason}. Pass "
-        f"inputs={{{name!r}: ...}}, for {described}"
+        f"inputs={{{name!r}: ...}}, a dictionary for {specs}"
     )
 
 
-def _random(
-    random: np.random.Generator, spec: Any, first: int, between: int, last: int
-) -> tf.Tensor:
+def _random(random: np.random.Generator, spec: Any, extents: Sequence[int]) -> Any:
     known = [None] * 4 if spec.shape.rank is None else spec.shape.as_list()
+    first, between, last = extents
     likely = [first, *[between] * (len(known) - 2), last][: len(known)]
     shape = [u if n is None else n for n, u in zip(known, likely, strict=True)]
     if spec.dtype.is_integer or spec.dtype.is_bool:
-        most = 1 if spec.dtype.is_bool else 127
-        return tf.cast(random.integers(0, most + 1, shape), spec.dtype)
+        end = 2 if spec.dtype.is_bool else 128
+        return tf.cast(random.integers(end, size=shape), spec.dtype)
     return tf.cast(random.normal(size=shape), spec.dtype)
 
 
 def _bits(results: Any) -> list[Any]:
-    """What a function returned, for comparison: any NaN equals any other."""
-    bits: list[Any] = []
-    for tensor in tf.nest.flatten(results, expand_composites=True):
-        if not tf.is_tensor(tensor):
-            continue
-        array = np.asarray(tensor).copy()
-        for part in (array.real, array.imag) if array.dtype.kind == "c" else (array,):
-            if (nan := part != part).any():
-                part[nan] = np.nan
-        values = array.tolist() if array.dtype == object else array.tobytes()
-        bits.append((array.dtype.name, array.shape, values))
-    return bits
+    """What a function returned, for comparison."""
+    parts = tf.nest.flatten(results, expand_composites=True)
+    return [_bits_of(np.asarray(part)) for part in parts if tf.is_tensor(part)]
+
+
+def _bits_of(array: np.ndarray) -> Any:
+    if array.dtype == object:  # strings
+        return array.shape, array.tolist()
+    numbers = array.flatten()
+    if array.dtype.kind == "c":
+        numbers = numbers.view(array.real.dtype)
+    if (nan := numbers != numbers).any():
+        numbers[nan] = np.nan  # any NaN equals any other
+    return array.dtype.name, array.shape, numbers.tobytes()

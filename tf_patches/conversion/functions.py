@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.conversion.errors import ConversionError
+from tf_patches.conversion import ConversionError
 
 _MOST_ADDITIONS = 4096  # which take seconds to trace and to load
 
@@ -32,18 +32,12 @@ class Axis(NamedTuple):
     def of(cls, image: Any, size: int, stride: int, rate: int, padding: str) -> "Axis":
         """Counts as TensorFlow does."""
         span = (size - 1) * rate + 1
-        if padding == "VALID":
-            count = _maximum((image - span + stride) // stride, 0)
-            return cls(image, size, stride, rate, count, 0)
-        count = (image + stride - 1) // stride
-        outside = _maximum((count - 1) * stride + span - image, 0)
+        count = _not_negative((image - span + stride) // stride)
+        outside = 0
+        if padding == "SAME":
+            count = (image + stride - 1) // stride
+            outside = _not_negative((count - 1) * stride + span - image)
         return cls(image, size, stride, rate, count, outside)
-
-    def pixels(self) -> Any:
-        """The pixel under each tap, `[count, size]`; `image` if it is outside."""
-        starts = _range(self.count) * self.stride - self.outside // 2
-        pixels = starts[:, None] + np.arange(self.size, dtype=np.int32) * self.rate
-        return _where((pixels >= 0) & (pixels < self.image), pixels, self.image)
 
     def covers(self) -> list[Any]:
         """`patch * size + tap` over each pixel, vector by vector in the patches' order.
@@ -55,7 +49,7 @@ class Axis(NamedTuple):
         step = self.stride // divisor  # from a tap over a pixel to the next
         inverse = pow(self.rate // divisor, -1, step)
         distance = _range(self.image) + self.outside // 2
-        first_tap = distance // divisor % step * inverse % step
+        first_tap = _multiplied(distance // divisor % step, inverse, step)
         covers = []
         for i in reversed(range(-(-self.size // step))):
             tap = first_tap + i * step
@@ -70,9 +64,11 @@ class Axis(NamedTuple):
         """The pixels under all taps of the first patch, of the second, and so on."""
         if (self.stride, self.rate) == (self.size, 1) and not _may_be(self.outside):
             return images[(slice(None),) * axis + (slice(self.count * self.size),)]
-        pixels = self.pixels()
-        flat = tf.reshape(pixels, [-1]) if tf.is_tensor(pixels) else pixels.reshape(-1)
-        return tf.gather(images, flat, axis=axis)
+        starts = _range(self.count) * self.stride - self.outside // 2
+        pixels = starts[:, None] + np.arange(self.size, dtype=np.int32) * self.rate
+        is_inside = (pixels >= 0) & (pixels < self.image)
+        pixels = _where(is_inside, pixels, self.image)  # a pixel of appended zeros
+        return tf.gather(images, tf.reshape(pixels, [-1]), axis=axis)
 
 
 def extract_patches(images: tf.Tensor, grid: Grid) -> tf.Tensor:
@@ -102,10 +98,8 @@ def fold_patches(
             f"the most is {_MOST_ADDITIONS}. Use larger strides or smaller sizes"
         )
     depth = patch_depth // (rows.size * cols.size)
-    line_taps = cols.count * cols.size
-    taps = _reshape(
-        patches, batch * rows.count, cols.count, rows.size, cols.size * depth
-    )
+    line_taps, tap_depth = cols.count * cols.size, cols.size * depth
+    taps = _reshape(patches, batch * rows.count, cols.count, rows.size, tap_depth)
     taps = tf.transpose(taps, [0, 2, 1, 3])
     taps = _reshape(taps, batch, rows.count * rows.size, line_taps, depth)
     taps = _append_zeros(taps, 1, 1)
@@ -146,12 +140,21 @@ def _reshape(tensor: tf.Tensor, *shape: Any) -> tf.Tensor:
 
 
 def _range(count: Any) -> Any:
-    return tf.range(count) if tf.is_tensor(count) else np.arange(count, dtype=np.int32)
+    return tf.range(count) if tf.is_tensor(count) else np.arange(count)
 
 
-def _maximum(a: Any, b: int) -> Any:
-    return tf.maximum(a, b) if tf.is_tensor(a) else max(a, b)
+def _not_negative(count: Any) -> Any:
+    return tf.maximum(count, 0) if tf.is_tensor(count) else max(count, 0)
+
+
+def _multiplied(numbers: Any, factor: int, modulus: int) -> Any:
+    """`numbers * factor % modulus`, by way of products of 64 bits."""
+    if tf.is_tensor(numbers):
+        return tf.cast(tf.cast(numbers, tf.int64) * factor % modulus, tf.int32)
+    return numbers * factor % modulus
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
-    return (tf if tf.is_tensor(condition) else np).where(condition, a, b)
+    if tf.is_tensor(condition):
+        return tf.where(condition, a, b)
+    return np.where(condition, a, b).astype(np.int32)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from hashlib import sha256
 from typing import Any
-from zlib import crc32
 
 import tensorflow as tf
 from google.protobuf.message import Message
@@ -14,8 +14,6 @@ from tf_patches.conversion import functions
 OURS = ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
 EXTRACT, FOLD = OURS
 BUILT_IN = "ExtractImagePatches"
-
-_Shape = list[int | None]
 
 
 def all_nodes(graph: Message) -> Iterator[Message]:
@@ -30,21 +28,16 @@ def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
     graph = meta_graph.graph_def
     _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
-        arguments = {
-            argument.name: function.arg_attr[i].attr
-            for i, argument in enumerate(function.signature.input_arg)
-            if i in function.arg_attr
-        }
+        inputs = function.signature.input_arg
+        arguments = {inputs[i].name: a.attr for i, a in function.arg_attr.items()}
         calls = _replace(function.node_def, arguments, ops, graph.library)
         for node in function.node_def:
             node.input[:] = [_output(value, calls) for value in node.input]
         for name, value in function.ret.items():
             function.ret[name] = _output(value, calls)
     op_list = meta_graph.meta_info_def.stripped_op_list
-    listed = {op.name: op for op in op_list.op}
-    used = sorted({node.op for node in all_nodes(graph)})
-    known = [listed.get(name) or op_def_registry.get(name) for name in used]
-    op_list.CopyFrom(type(op_list)(op=[op for op in known if op is not None]))
+    known = map(op_def_registry.get, sorted({node.op for node in all_nodes(graph)}))
+    op_list.CopyFrom(type(op_list)(op=filter(None, known)))
 
 
 def _output(value: str, calls: set[str]) -> str:
@@ -54,10 +47,7 @@ def _output(value: str, calls: set[str]) -> str:
 
 
 def _replace(
-    nodes: Iterable[Message],
-    arguments: dict[str, Any],
-    ops: Iterable[str],
-    library: Message,
+    nodes: Iterable[Message], arguments: dict, ops: Iterable[str], library: Message
 ) -> set[str]:
     """Replaces nodes; returns the names of those that became calls."""
     attributes = arguments | {node.name: node.attr for node in nodes}
@@ -68,37 +58,33 @@ def _replace(
         is_bool = node.attr["T"].type == tf.bool.as_datatype_enum
         if node.op == EXTRACT and BUILT_IN not in ops and not is_bool:
             node.op = BUILT_IN
-        else:
-            source = attributes.get(node.input[0].split(":")[0], {})
-            _call_instead(node, _known_shape(source), library)
-            calls.add(node.name)
+            continue
+        source = attributes.get(node.input[0].split(":")[0], {})
+        _call_instead(node, _known_shape(source), library)
+        calls.add(node.name)
     return calls
 
 
-def _call_instead(node: Message, shape: _Shape, library: Message) -> None:
+def _call_instead(node: Message, shape: list, library: Message) -> None:
     """Makes of a node the call of a function for its attributes and shapes."""
     attributes = {k: v for k, v in sorted(node.attr.items()) if k[0] != "_"}
-    dtypes = [tf.as_dtype(node.attr["T"].type)]
+    specs = [tf.TensorSpec(shape, tf.as_dtype(node.attr["T"].type))]
     function: Any = partial(functions.extract_patches, grid=_grid(node))
     if node.op == FOLD:
         # As int64 is the default, it may have been left out.
         given = node.attr["Tshape"].type if "Tshape" in node.attr else tf.int64
-        dtypes.append(tf.as_dtype(given))
+        specs.append(tf.TensorSpec([4], tf.as_dtype(given)))
         image = _known_shape(node.attr)[1:3]
         function = partial(functions.fold_patches, image=image, grid=_grid(node))
-    made = {definition.signature.name for definition in library.function}
-    what = f"{node.op} {attributes} {shape} {function.keywords}"
-    name = f"__inference_tf_patches_{crc32(what.encode())}"
-    if name not in made:
-        specs = [
-            tf.TensorSpec(s, t) for s, t in zip((shape, [4]), dtypes, strict=False)
-        ]
+    what = f"{node.op} {specs} {function.keywords}"
+    name = f"__inference_tf_patches_{sha256(what.encode()).hexdigest()[:32]}"
+    if name not in {definition.signature.name for definition in library.function}:
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
         library.function.append(traced.function_def)
         library.function[-1].signature.name = name
     for attribute in attributes:
         del node.attr[attribute]
-    types = [dtype.as_datatype_enum for dtype in dtypes]
+    types = [spec.dtype.as_datatype_enum for spec in specs]
     node.op = "PartitionedCall"
     node.attr["f"].func.name = name
     node.attr["Tin"].list.type.extend(types)
@@ -111,7 +97,7 @@ def _grid(node: Message) -> functions.Grid:
     return [(*axis, padding) for axis in zip(*lists, strict=True)][1:3]
 
 
-def _known_shape(attributes: Any) -> _Shape:
+def _known_shape(attributes: Any) -> list[int | None]:
     """What a graph says of the shape of a node's or an argument's only output."""
     if "_output_shapes" in attributes:
         shapes = attributes["_output_shapes"].list.shape

@@ -9,13 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_patches.conversion import graph
-from tf_patches.conversion.errors import ConversionError, explained
+from tf_patches.conversion import ConversionError, explained, graph
 
-_BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
+_GRAPH = "saved_model.pb"
 
 
 @contextmanager
@@ -34,8 +32,7 @@ def folder_of(model: Any) -> Iterator[Path]:
             made = keras.models.load_model(model) if is_path else model
             if not isinstance(made, keras.Model):
                 raise ConversionError(
-                    "model must be a SavedModel's folder, a .keras file or a Keras "
-                    f"model, but is {model!r}"
+                    f"model must be a path or Keras model but is {model!r}"
                 )
             made.export(folder, verbose=False)
         yield Path(folder)
@@ -43,29 +40,23 @@ def folder_of(model: Any) -> Iterator[Path]:
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
-    """A folder to write, which gets to `out` when all went well, and only then."""
-    is_there = out.is_dir()  # empty: perhaps mounted, or someone's current folder
-    missing = [parent for parent in out.parents if not parent.exists()]
+    """A folder to write, whose parts get to `out` when all went well."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        place = out if is_there else out.parent
-        with tempfile.TemporaryDirectory(prefix=".tf_patches.", dir=place) as staging:
-            made = Path(staging, "model")
-            yield made
-            if is_there:
-                _move_parts(made, out)
-            else:
-                made.rename(out)
+        out.mkdir(parents=True, exist_ok=True)  # or it is empty, perhaps mounted
+        with tempfile.TemporaryDirectory(prefix=".tf_patches.", dir=out) as staging:
+            yield Path(staging)
+            _move_parts(Path(staging), out)
     except BaseException:
-        for parent in missing:
+        for folder in missing:
             with suppress(OSError):  # others may have come to use it
-                parent.rmdir()
+                folder.rmdir()
         raise
 
 
 def _move_parts(made: Path, out: Path) -> None:
     # The graph goes last: without it, the other parts are no model.
-    parts = sorted(made.iterdir(), key=lambda part: part.name in (_BINARY, _TEXT))
+    parts = sorted(made.iterdir(), key=lambda part: part.name == _GRAPH)
     try:
         for part in parts:
             part.rename(out / part.name)
@@ -76,58 +67,38 @@ def _move_parts(made: Path, out: Path) -> None:
         raise
 
 
-def convert(
-    folder: Path, out: Path, ops: list[str]
-) -> tuple[dict[str, int], list[Any]]:
-    """Writes to `out`, a new folder, the SavedModel in `folder`, ops replaced.
-
-    Returns:
-      How many nodes there were of each op, and the tags of the graphs that held them.
-    """
+def convert(folder: Path, out: Path, ops: list[str]) -> dict[str, int]:
+    """Writes the SavedModel in `folder` to `out`; counts the ops replaced."""
+    if not (folder / _GRAPH).exists():
+        is_text = (folder / f"{_GRAPH}txt").exists()
+        text = "is a SavedModel in text, which cannot be converted"
+        raise ConversionError(f"{folder} {text if is_text else f'has no {_GRAPH}'}")
     _copy(folder, out)
-    path = out / (_BINARY if (out / _BINARY).exists() else _TEXT)
-    if not path.exists():
-        raise ConversionError(f"{folder} has no {_BINARY} and no {_TEXT}")
-    counts: Counter[str] = Counter()
-    tags = []
     with explained(f"{folder} holds a damaged SavedModel"):
-        model = saved_model_pb2.SavedModel()
-        if path.name == _BINARY:
-            model.ParseFromString(path.read_bytes())
-        else:
-            text_format.Parse(path.read_text(encoding="utf-8"), model)
-        for part in model.meta_graphs:
-            nodes = graph.all_nodes(part.graph_def)
-            if held := Counter(node.op for node in nodes if node.op in ops):
-                counts += held
-                tags.append(list(part.meta_info_def.tags))
-                graph.replace_ops(part, ops)
+        model = saved_model_pb2.SavedModel.FromString((out / _GRAPH).read_bytes())
+        if (count := len(model.meta_graphs)) != 1:
+            raise ConversionError(f"{folder} must hold 1 MetaGraphDef, but has {count}")
+        nodes = graph.all_nodes(model.meta_graphs[0].graph_def)
+        counts = Counter(node.op for node in nodes if node.op in ops)
+        graph.replace_ops(model.meta_graphs[0], ops)
     if not counts:
         raise ConversionError(f"Nothing to convert: no {' and no '.join(ops)} in it")
-    if path.name == _BINARY:
-        path.write_bytes(model.SerializeToString(deterministic=True))
-    else:
-        path.write_text(text_format.MessageToString(model), encoding="utf-8")
+    (out / _GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     (out / "fingerprint.pb").unlink(missing_ok=True)  # of the model that it was
-    return dict(counts), tags
+    return dict(counts)
 
 
 def _copy(folder: Path, out: Path) -> None:
     """Copies files, with modes of their own, and nothing from outside the folder."""
-    out.mkdir()
-    inside = folder.resolve()
     for entry in sorted(folder.rglob("*")):  # does not follow links
         target = entry.resolve()
-        if entry.is_symlink() and not (target.is_file() and inside in target.parents):
-            raise ConversionError(
-                f"{entry} is a link to {os.readlink(entry)}, which is no file of the "
-                "model: replace it by a copy (cp -rL) if it belongs to the model"
-            )
-        if entry.is_dir():
+        if entry.is_dir() and not entry.is_symlink():
             (out / entry.relative_to(folder)).mkdir()
-        elif entry.is_file():
+        elif target.is_file() and folder.resolve() in target.parents:
             shutil.copyfile(entry, out / entry.relative_to(folder))
         else:
+            is_link = entry.is_symlink()
+            what = f"link to {target}" if is_link else "device, pipe or socket"
             raise ConversionError(
-                f"{entry} is a device, pipe or socket, no file of a model: remove it"
+                f"{entry} is a {what}, no file of the model: replace it by a copy"
             )
