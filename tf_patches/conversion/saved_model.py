@@ -40,13 +40,20 @@ def folder_of(model: Any) -> Iterator[Path]:
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
-    """A folder to write, whose parts get to `out` when all went well."""
-    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    """A folder to write, which gets to `out` when all went well."""
+    is_there = out.exists()  # empty: perhaps mounted, or someone's current folder
+    missing = [folder for folder in out.parents if not folder.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)  # or it is empty, perhaps mounted
-        with tempfile.TemporaryDirectory(prefix=".tf_patches.", dir=out) as staging:
-            yield Path(staging)
-            _move_parts(Path(staging), out)
+        place = out if is_there else out.parent
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tf_patches.", dir=place) as staging:
+            made = Path(staging, "model")
+            made.mkdir()
+            yield made
+            if is_there:
+                _move_parts(made, out)
+            else:
+                made.rename(out)
     except BaseException:
         for folder in missing:
             with suppress(OSError):  # others may have come to use it
