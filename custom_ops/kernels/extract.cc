@@ -415,7 +415,7 @@ void ExtractPatches(const PatchGrid& grid, size_t element_bytes,
                             static_cast<const char*>(images), which.size());
   const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
   char* const dst = static_cast<char*>(patches) + which.begin * patch_bytes;
-  const bool streamed = grid.patch_count() * patch_bytes >= kStreamedBytes &&
+  const bool streamed = grid.patch_count() * patch_bytes >= streamed_bytes &&
                         extractor.patch_row() <= kStreamBufferBytes;
   const auto copy = streamed ? StreamBlocks : CopyBlocks;
   copy(extractor, grid, which, dst);

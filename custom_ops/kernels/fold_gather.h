@@ -96,7 +96,7 @@ class Gatherer {
       : grid_(grid),
         layout_(layout),
         streamed_(grid.image_rows() * Bytes(layout.image_row) >=
-                      kStreamedBytes &&
+                      streamed_bytes &&
                   Bytes(layout.pixel) <= kStreamBufferBytes),
         patches_(patches),
         images_(images) {}
