@@ -413,7 +413,7 @@ Extraction PlanExtraction(const PatchGrid& grid, size_t element_bytes) {
   const int64_t pixel = grid.depth * static_cast<int64_t>(element_bytes);
   const int64_t patch_row = grid.cols.patch * pixel;
   const int64_t patch_bytes = grid.rows.patch * patch_row;
-  const bool streamed = grid.patch_count() * patch_bytes >= kStreamedBytes &&
+  const bool streamed = grid.patch_count() * patch_bytes >= streamed_bytes &&
                         patch_row <= kStreamBufferBytes;
   const auto copy = streamed ? StreamBlocks : CopyBlocks;
   const ShufflePlan shuffles(grid, pixel);

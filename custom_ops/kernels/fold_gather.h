@@ -136,7 +136,7 @@ class Gatherer {
       : grid_(grid),
         layout_(layout),
         streamed_(grid.image_rows() * Bytes(layout.image_row) >=
-                      kStreamedBytes &&
+                      streamed_bytes &&
                   Bytes(layout.pixel) <= kStreamBufferBytes) {
     const int64_t tile = TileCols();
     for (int64_t begin = 0; begin < grid_.cols.image; begin += tile) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels/instructions.h"
+#include "kernels/stream_writer.h"
 #include "native/check.h"
 #include "native/tests.h"
 
@@ -112,6 +113,7 @@ class Runner {
 };
 
 int RunTests(int64_t cases, const std::string& only) {
+  streamed_bytes = kStreamedBytes;  // whatever the processor
   Runner runner(cases, only);
   runner.Run(kCommonTests, "");
   const Instructions most = InstructionsOfProcessor();
