@@ -45,10 +45,12 @@ def main(case_name: str, dtype: str, maker: str) -> None:
     def extract() -> tf.Tensor:
         return extract_patches(images, **case.grid)
 
-    make = extract
-    if maker == "copy":
-        patches = extract()
-        make = lambda: tf.raw_ops.DeepCopy(x=patches)  # noqa: E731
+    patches = extract() if maker == "copy" else None
+
+    def copy() -> tf.Tensor:
+        return tf.raw_ops.DeepCopy(x=patches)
+
+    make = copy if maker == "copy" else extract
 
     def read() -> tf.Tensor:
         return tf.reduce_max(make())

@@ -136,7 +136,7 @@ def is_wanted() -> bool:
 
 
 def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A gradient: ours, but for `original` where that would leave a device."""
+    """A gradient: ours, except `original` where ours would leave a device."""
 
     def gradient_of(op: tf.Operation, gradient: Any) -> Any:
         ours = _is_on_cpu(op, gradient)

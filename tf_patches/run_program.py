@@ -1,7 +1,7 @@
 """Runs a program as Python does, with TensorFlow's own op accelerated.
 
-Both functions return the exit status that Python would, but for that of a program
-that exits itself: `SystemExit` is raised as it is. Exceptions that a program leaves
+Both functions return the exit status that Python would, except that of a program that
+exits itself: `SystemExit` is raised as it is. Exceptions that a program leaves
 uncaught are printed as Python prints them.
 """
 

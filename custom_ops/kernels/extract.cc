@@ -26,7 +26,7 @@ Loop Spaced(int64_t count, int64_t apart, int64_t unit) {
 
 // A row of patches whose columns all lie in the image, as pieces of `length`
 // bytes: scattered over the image by nested loops, side by side in the patches
-// but for the zeros `above` and `below` each patch.
+// except for the zeros `above` and `below` each patch.
 struct Pieces {
   Loop patches;
   Loop outer;

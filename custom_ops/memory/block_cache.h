@@ -14,7 +14,7 @@ namespace tf_patches {
 // it, above all in virtual machines. So blocks lie in huge pages, of which
 // fewer are touched, and freed blocks stay mapped. What is kept is one pool,
 // cut and joined as blocks of other sizes are wanted: no byte of it is wasted
-// but for the rest of a huge page.
+// except the rest of a huge page.
 //
 // What is kept is marked as reclaimable: the kernel takes it where memory is
 // short. It is given back, the longest unused first, where it exceeds a limit,

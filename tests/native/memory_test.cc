@@ -92,7 +92,8 @@ class Folder {
   }
 
  private:
-  std::string path_ = "/tmp/tf_patches_test.XXXXXX";
+  std::string path_ =
+      std::filesystem::temp_directory_path() / "tf_patches_test.XXXXXX";
 };
 
 // Allocates and frees at random; what a block holds stays there.
