@@ -162,6 +162,29 @@ def test_reloaded():
     )
 
 
+def test_reloaded_after_accelerating():
+    """The kernel stays the one that was registered first."""
+    child_output(
+        USE
+        + f"""
+    import sys
+    import tensorflow as tf
+
+    for _ in range(2):
+        import tf_patches
+
+        tf_patches.accelerate()
+        use()
+        image = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
+        patches = tf.image.extract_patches(image, **{GRID!r})
+        ours = tf_patches.extract_patches(image, **{GRID!r})
+        assert (patches.numpy() == ours.numpy()).all()
+        for name in [name for name in sys.modules if name.startswith("tf_patches")]:
+            del sys.modules[name]
+    """
+    )
+
+
 def test_without_private_modules_of_tensorflow():
     """Only what needs them is missing: a loop maps the op, as it maps others."""
     child_output(

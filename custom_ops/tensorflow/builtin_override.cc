@@ -34,7 +34,8 @@ void Override() {
 }  // namespace
 }  // namespace tf_patches
 
-// Python calls it, once: there is no way back.
+// There is no way back. Python may call it again, as when the package is
+// reloaded: two kernels of one priority would be ambiguous.
 extern "C" [[gnu::visibility("default")]] void TfPatchesOverrideBuiltin() {
-  tf_patches::Override();
+  [[maybe_unused]] static const bool is_done = (tf_patches::Override(), true);
 }

@@ -103,8 +103,9 @@ ffi::Error Fold(ffi::ThreadPool threads, ffi::AnyBuffer patches,
     return error;
   }
   const std::optional<Number> number = NumberOf(images->element_type());
-  if (!number)
+  if (!number) {
     return ffi::Error::InvalidArgument("fold_patches does not support bool.");
+  }
   const Folding fold = PlanFolding(grid, *number);
   const void* const from = patches.untyped_data();
   void* const to = images->untyped_data();
