@@ -2,27 +2,59 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "geometry/patch_spec.h"
 
 namespace tf_patches {
+namespace {
 
-Error WrongImages(const std::string& shape) {
+// "[batch, planes, rows, cols, depth]", with words before and after each axis.
+std::string Layout(int axes, const std::string& before,
+                   const std::string& last) {
+  std::string text = "[batch, ";
+  for (int i = kMostAxes - axes; i < kMostAxes; ++i) {
+    text += before + kAxisNames[i] + ", ";
+  }
+  return text + last + "]";
+}
+
+std::string SizesTimesDepth(int axes) {
+  std::string text;
+  for (int i = kMostAxes - axes; i < kMostAxes; ++i) {
+    text += std::string("size_") + kAxisNames[i] + " * ";
+  }
+  return text + "depth";
+}
+
+}  // namespace
+
+std::string ToString(const std::vector<int64_t>& values) {
+  std::string text = "[";
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(values[i]);
+  }
+  return text + "]";
+}
+
+Error WrongImages(int axes, const std::string& shape) {
   return {ErrorKind::kInvalidArgument,
-          "images must be 4-dimensional, [batch, rows, cols, depth], but got "
-          "shape " +
+          "images must be " + std::to_string(axes + 2) + "-dimensional, " +
+              Layout(axes, "", "depth") + ", but got shape " + shape + "."};
+}
+
+Error WrongPatches(int axes, const std::string& shape) {
+  return {ErrorKind::kInvalidArgument,
+          "patches must be " + std::to_string(axes + 2) + "-dimensional, " +
+              Layout(axes, "out_", SizesTimesDepth(axes)) + ", but got shape " +
               shape + "."};
 }
 
-Error WrongPatches(const std::string& shape) {
+Error WrongImageShape(int axes, const std::string& shape) {
   return {ErrorKind::kInvalidArgument,
-          "patches must be 4-dimensional, [batch, out_rows, out_cols, "
-          "size_rows * size_cols * depth], but got shape " +
-              shape + "."};
-}
-
-Error WrongImageShape(const std::string& shape) {
-  return {ErrorKind::kInvalidArgument,
-          "image_shape must be a vector of 4 integers, [batch, rows, cols, "
-          "depth], but got shape " +
+          "image_shape must be a vector of " + std::to_string(axes + 2) +
+              " integers, " + Layout(axes, "", "depth") + ", but got shape " +
               shape + "."};
 }
 
@@ -33,12 +65,11 @@ Error Mismatch(const std::string& patches, const std::string& image_shape,
               image_shape + ", whose patches have shape " + expected + "."};
 }
 
-Error NotWholePixels(int64_t rows, int64_t cols, const std::string& patches) {
+Error NotWholePixels(int64_t pixels, const std::string& patches) {
   return {ErrorKind::kInvalidArgument,
           "The last axis of patches must be a multiple of " +
-              std::to_string(rows * cols) + ", the pixels of a patch (sizes " +
-              std::to_string(rows) + " by " + std::to_string(cols) +
-              "), but got shape " + patches + "."};
+              std::to_string(pixels) +
+              ", the pixels of a patch, but got shape " + patches + "."};
 }
 
 }  // namespace tf_patches

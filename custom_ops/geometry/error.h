@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tf_patches {
 
@@ -15,23 +16,26 @@ struct Error {
   std::string message;
 };
 
+// A list as messages show it: [1, 2, 3].
+std::string ToString(const std::vector<int64_t>& values);
+
 // Faults of tensors, which only a front end sees, in the same words from each.
-// Shapes come as they are to be shown.
+// Shapes come as they are to be shown; `axes` counts the axes of space that the
+// patches have.
 
-// `images` or `patches` of `shape`, which has not 4 dimensions.
-Error WrongImages(const std::string& shape);
-Error WrongPatches(const std::string& shape);
+// `images` or `patches` of `shape`, which has not `axes` + 2 dimensions.
+Error WrongImages(int axes, const std::string& shape);
+Error WrongPatches(int axes, const std::string& shape);
 
-// `image_shape` is no vector of 4 integers, but a tensor of `shape`.
-Error WrongImageShape(const std::string& shape);
+// `image_shape` is no vector of `axes` + 2 integers, but a tensor of `shape`.
+Error WrongImageShape(int axes, const std::string& shape);
 
 // `patches` are not those of an image of `image_shape`, which are `expected`.
 Error Mismatch(const std::string& patches, const std::string& image_shape,
                const std::string& expected);
 
-// `patches` of `rows` times `cols` pixels hold no whole number of values of
-// each pixel.
-Error NotWholePixels(int64_t rows, int64_t cols, const std::string& patches);
+// `patches` hold no whole number of values for each of the `pixels` of a patch.
+Error NotWholePixels(int64_t pixels, const std::string& patches);
 
 }  // namespace tf_patches
 

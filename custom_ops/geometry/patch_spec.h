@@ -1,7 +1,9 @@
-// What a caller asks for: the size, stride and rate of patches along each axis.
+// What a caller asks for: the size, stride and rate of patches along each axis,
+// and what they show outside of the image.
 #ifndef TF_PATCHES_GEOMETRY_PATCH_SPEC_H_
 #define TF_PATCHES_GEOMETRY_PATCH_SPEC_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,33 +16,67 @@ namespace tf_patches {
 // TensorFlow's own op counts in 32 bits; no request may exceed what it counts.
 inline constexpr int64_t kInt32Max = 2147483647;
 
-enum class Padding { kValid, kSame };
+// Images of fewer axes have the last of them.
+inline constexpr int kMostAxes = 3;
+inline constexpr const char* kAxisNames[kMostAxes] = {"planes", "rows", "cols"};
+
+enum class Padding {
+  kValid,
+  kSame,
+  // As SAME, but patches that fall short of the image begin inside of it, by
+  // half of what is missing: so tf.extract_volume_patches does it.
+  kSameUnclamped,
+  kExplicit,
+};
+
+// What lies outside of the image, as numpy.pad has it: a constant, or pixels of
+// the image.
+enum class Border { kConstant, kReflect, kSymmetric, kEdge, kWrap };
 
 struct AxisSpec {
-  int64_t size;
-  int64_t stride;
-  int64_t rate;
+  int64_t size = 1;
+  int64_t stride = 1;
+  int64_t rate = 1;
+  int64_t before = 0;  // pixels of an explicit padding
+  int64_t after = 0;
 
   // Pixels from a patch's first tap to its last, both included.
   int64_t EffectiveSize() const { return (size - 1) * rate + 1; }
 };
 
 struct PatchSpec {
-  AxisSpec rows;
-  AxisSpec cols;
+  int axes;  // of space; those that are missing have patches of one pixel
+  std::array<AxisSpec, kMostAxes> axis;
   Padding padding;
+  Border border;
+
+  int64_t patch_pixels() const {
+    return axis[0].size * axis[1].size * axis[2].size;
+  }
 };
 
-// Faults of the attribute `name`, that has `values`.
-Error WrongLength(const std::string& name, const std::vector<int32_t>& values);
-Error TooSmall(const std::string& name, const std::vector<int32_t>& values);
+// The attributes of an op: lists of [1, rows, cols, 1], for two axes of space,
+// and, for an explicit padding, [0, 0, top, bottom, left, right, 0, 0].
+struct PatchAttributes {
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> strides;
+  std::vector<int64_t> rates;
+  Padding padding = Padding::kValid;
+  std::vector<int64_t> explicit_paddings;
+  Border border = Border::kConstant;
+};
 
-// Reads the op's attributes, each `[1, rows, cols, 1]`, into `spec`. Returns
-// the error of the first one that is wrong, of the class TensorFlow's op gives.
-std::optional<Error> ParsePatchSpec(const std::vector<int32_t>& sizes,
-                                    const std::vector<int32_t>& strides,
-                                    const std::vector<int32_t>& rates,
-                                    Padding padding, PatchSpec* spec);
+// Faults of the attribute `name`, that has `values`, for so many axes of space.
+Error WrongLength(const std::string& name, const std::vector<int64_t>& values,
+                  int axes);
+Error TooSmall(const std::string& name, const std::vector<int64_t>& values,
+               int axes);
+
+// Reads what `attributes` ask of images of so many axes of space into `spec`.
+// Returns the error of the first one that is wrong, of the class TensorFlow's
+// op gives.
+std::optional<Error> ParsePatchSpec(const PatchAttributes& attributes, int axes,
+                                    PatchSpec* spec);
 
 }  // namespace tf_patches
 

@@ -2,24 +2,20 @@
 #ifndef TF_PATCHES_KERNELS_EXTRACT_H_
 #define TF_PATCHES_KERNELS_EXTRACT_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <string>
 
 #include "geometry/patch_grid.h"
+#include "kernels/plan.h"
 
 namespace tf_patches {
 
-// Writes the patches `which`, numbered in the order they are stored (batch,
-// then rows, then cols), and not a byte outside of them, so that threads may
-// share one result. `images` and `patches` are the whole tensors.
-using Extraction =
-    std::function<void(const void* images, Range which, void* patches)>;
-
-// Plans once, for all threads, how to extract the patches of `grid` from images
-// of elements of `element_bytes`. Every dimension of images and patches is at
-// least 1.
-Extraction PlanExtraction(const PatchGrid& grid, size_t element_bytes);
+// Plans how to extract the patches of `grid` from images of elements of
+// `element_bytes`. The constant outside of images is `constant`, of as many
+// bytes, or zero if that is empty. Every dimension of images and patches is at
+// least 1. A unit is a patch.
+Plan PlanExtraction(const PatchGrid& grid, int64_t element_bytes,
+                    const std::string& constant = "");
 
 }  // namespace tf_patches
 

@@ -2,10 +2,8 @@
 #ifndef TF_PATCHES_KERNELS_FOLD_H_
 #define TF_PATCHES_KERNELS_FOLD_H_
 
-#include <cstdint>
-#include <functional>
-
 #include "geometry/patch_grid.h"
+#include "kernels/plan.h"
 
 namespace tf_patches {
 
@@ -24,17 +22,14 @@ enum class Number {
   kInt64,
 };
 
-// Writes the image rows `which`, numbered batch by batch, and nothing else.
-// Each pixel is the sum, from +0 and in the order in which the patches are
-// stored, of the values that all the patches over it hold for it, rounded to
-// the type at every addition: the order of TensorFlow's own gradient, whatever
-// the threads. `patches` and `images` are the whole tensors.
-using Folding =
-    std::function<void(const void* patches, Range which, void* images)>;
-
-// Plans once, for all threads, how to fold the patches of `grid`. Every
-// dimension of the images is at least 1.
-Folding PlanFolding(const PatchGrid& grid, Number number);
+// Plans how to fold the patches of `grid` into images, of which every dimension
+// is at least 1. A unit is a part of a row of an image. Each pixel is the sum,
+// from +0, of the values that patches hold for it, rounded to the type at every
+// addition, whatever the threads. They are added axis by axis: for each patch
+// along the planes, for each of its taps, for each patch along the rows, and so
+// on. So are those that patches beyond a border saw there. Without borders this
+// is the order in which patches are stored, that of TensorFlow's own gradient.
+Plan PlanFolding(const PatchGrid& grid, Number number);
 
 }  // namespace tf_patches
 
