@@ -5,23 +5,167 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
+#include "geometry/patch_spec.h"
 #include "xla/arithmetic.h"
+#include "xla/array2d.h"
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/shape_util.h"
 #include "xla/xla_data.pb.h"
 
 namespace tf_patches {
+namespace {
 
 using ::xla::XlaBuilder;
 using ::xla::XlaOp;
 
-XlaOp Places::Part(XlaOp exists, XlaOp part) const {
-  const XlaOp nowhere = xla::FullLike(part, -count_);
-  const bool narrow = count_ <= int64_t{1} << 30;
-  return xla::ConvertElementType(xla::Select(exists, part, nowhere),
-                                 narrow ? xla::S32 : xla::S64);
+// XLA makes several copies of the constants in a function.
+constexpr int64_t kMostListed = 1 << 24;
+
+bool ShowsPixelsOutside(const Axis& axis) {
+  const Range covered = axis.Covered();
+  return axis.border != Border::kConstant &&
+         (covered.begin < 0 || covered.end > axis.image);
+}
+
+// As Axis::Source, except that what is the constant stays outside.
+XlaOp Source(const Axis& axis, XlaOp pixel) {
+  if (!ShowsPixelsOutside(axis)) return pixel;
+  const int64_t last = axis.image - 1;
+  const auto repeat = [&](int64_t period) {
+    // From 0 up: a negative number leaves a negative remainder.
+    const int64_t periods = std::max<int64_t>(0, axis.pad_before) / period + 1;
+    return (pixel + periods * period) % period;
+  };
+  const auto mirror = [](XlaOp at, int64_t sum) {
+    return xla::Min(at, xla::ScalarLike(at, sum) - at);
+  };
+  switch (axis.border) {
+    case Border::kConstant:
+      break;
+    case Border::kEdge:
+      return xla::Clamp(xla::ScalarLike(pixel, 0), pixel,
+                        xla::ScalarLike(pixel, last));
+    case Border::kWrap:
+      return repeat(axis.image);
+    case Border::kSymmetric:
+      return mirror(repeat(2 * axis.image), 2 * last + 1);
+    case Border::kReflect:
+      return mirror(repeat(std::max<int64_t>(1, 2 * last)), 2 * last);
+  }
+  return pixel;
+}
+
+// Pixels that are seen where they are and nowhere else.
+Range PixelsSeenOnce(const Axis& axis) {
+  if (!ShowsPixelsOutside(axis)) return {0, axis.image};
+  const Range once =
+      axis.border == Border::kEdge ? Range{1, axis.image - 1} : axis.Even();
+  return once.empty() ? Range{0, 0} : once;
+}
+
+// At most how many values the other pixels have, counted before any are listed.
+int64_t CountListed(const Axis& axis) {
+  const Range covered = axis.Covered();
+  const int64_t seen = std::max(covered.end, axis.image) -
+                       std::min<int64_t>(covered.begin, 0) -
+                       PixelsSeenOnce(axis).size();
+  const int64_t most =
+      std::min(axis.patch, axis.EffectiveSize() / axis.stride + 1);
+  int64_t count;
+  return __builtin_mul_overflow(seen, most, &count) ? INT64_MAX : count;
+}
+
+// Finds the values of pixels along one axis.
+class ValueFinder {
+ public:
+  ValueFinder(XlaBuilder* builder, const Axis& axis, const Steps& steps,
+              const Places& values)
+      : builder_(builder), axis_(axis), steps_(steps), values_(values) {}
+
+  // Of `pixels` that are seen once, whose values are evenly apart.
+  Stretch Counted(Range pixels) const {
+    std::vector<int64_t> firsts, counts;
+    int64_t step = 0, most = 1;
+    const Range even = axis_.Even();
+    for (int64_t pixel = pixels.begin; pixel < pixels.end; ++pixel) {
+      const int64_t before = pixel - axis_.stride;
+      if (before >= pixels.begin && even.Holds(before) && even.Holds(pixel)) {
+        // As there, one patch further on.
+        firsts.push_back(firsts[before - pixels.begin] + steps_.patch);
+        counts.push_back(counts[before - pixels.begin]);
+        continue;
+      }
+      const std::vector<Tap> taps = axis_.TapsOver(pixel);
+      const int64_t count = taps.size();
+      if (count > 1) step = PartOf(taps[1]) - PartOf(taps[0]);
+      firsts.push_back(count > 0 ? PartOf(taps[0]) : 0);
+      counts.push_back(count);
+      most = std::max(most, count);
+    }
+    const std::array<int64_t, 2> shape = {most, pixels.size()};
+    const auto of_pixels = [&](const std::vector<int64_t>& numbers) {
+      return xla::BroadcastInDim(xla::ConstantR1<int64_t>(builder_, numbers),
+                                 shape, {1});
+    };
+    const XlaOp n =
+        xla::Iota(builder_, xla::ShapeUtil::MakeShape(xla::S64, shape), 0);
+    const XlaOp parts = of_pixels(firsts) + n * step;
+    return {
+        most, pixels.size(),
+        values_.Narrow(xla::Select(xla::Lt(n, of_pixels(counts)), parts,
+                                   xla::FullLike(parts, values_.nowhere())))};
+  }
+
+  // Of any `pixels`.
+  Stretch Listed(Range pixels) const {
+    std::vector<std::vector<Tap>> taps;
+    size_t most = 1;
+    for (int64_t pixel = pixels.begin; pixel < pixels.end; ++pixel) {
+      taps.push_back(axis_.TapsOver(pixel));
+      most = std::max(most, taps.back().size());
+    }
+    xla::Array2D<int64_t> parts(most, taps.size(), values_.nowhere());
+    for (size_t i = 0; i < taps.size(); ++i) {
+      for (size_t n = 0; n < taps[i].size(); ++n) {
+        parts(n, i) = PartOf(taps[i][n]);
+      }
+    }
+    return {static_cast<int64_t>(most), pixels.size(),
+            values_.Narrow(xla::ConstantR2FromArray2D(builder_, parts))};
+  }
+
+  // `stretches` as one, of `most` values.
+  Stretch Joined(const std::vector<Stretch>& stretches, int64_t most) const {
+    std::vector<XlaOp> parts;
+    for (const Stretch& stretch : stretches) {
+      parts.push_back(xla::PadInDim(
+          stretch.parts, xla::ScalarLike(stretch.parts, values_.nowhere()), 0,
+          0, most - stretch.most));
+    }
+    return {most, axis_.image, xla::ConcatInDim(builder_, parts, 1)};
+  }
+
+ private:
+  int64_t PartOf(const Tap& tap) const {
+    return tap.index * steps_.patch + tap.tap * steps_.tap;
+  }
+
+  XlaBuilder* const builder_;
+  const Axis& axis_;
+  const Steps steps_;
+  const Places values_;
+};
+
+}  // namespace
+
+XlaOp Places::Narrow(XlaOp parts) const {
+  const bool fits = count_ <= kInt32Max / kMostAxes;
+  return xla::ConvertElementType(parts, fits ? xla::S32 : xla::S64);
 }
 
 XlaOp PixelsUnderTaps(XlaBuilder* builder, const Axis& axis, int64_t step,
@@ -30,38 +174,40 @@ XlaOp PixelsUnderTaps(XlaBuilder* builder, const Axis& axis, int64_t step,
       xla::ShapeUtil::MakeShape(xla::S64, {axis.count, axis.patch});
   const XlaOp index = xla::Iota(builder, shape, 0);
   const XlaOp tap = xla::Iota(builder, shape, 1);
-  const XlaOp pixel = index * axis.stride + tap * axis.rate - axis.pad_before;
-  return pixels.Part(xla::And(pixel >= 0, pixel < axis.image), pixel * step);
+  const XlaOp pixel =
+      Source(axis, index * axis.stride + tap * axis.rate - axis.pad_before);
+  return pixels.Narrow(xla::Select(xla::And(pixel >= 0, pixel < axis.image),
+                                   pixel * step,
+                                   xla::FullLike(pixel, pixels.nowhere())));
 }
 
-int64_t MostPatchesOver(const Axis& axis) {
-  int64_t most = 1;
-  for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
-    most = std::max(most, axis.Over(pixel).count);
+absl::StatusOr<std::vector<Stretch>> ValuesOfPixels(XlaBuilder* builder,
+                                                    const Axis& axis,
+                                                    const Steps& steps,
+                                                    const Places& values) {
+  if (CountListed(axis) > kMostListed) {
+    return absl::UnimplementedError(absl::StrCat(
+        "XLA would have to list more than ", kMostListed,
+        " places to fold patches of ", axis.patch,
+        " pixels along an axis with so wide a border. Fold them where XLA does "
+        "not compile, or use mode CONSTANT."));
   }
-  return most;
-}
-
-XlaOp ValuesOfPixels(XlaOp nth, int64_t nths, const Axis& axis,
-                     int64_t patch_step, int64_t tap_step,
-                     const Places& values) {
-  // Of each pixel: its first value, and how many it has.
-  std::vector<int64_t> firsts, counts;
-  int64_t step = 0;
-  for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
-    const Cover cover = axis.Over(pixel);
-    firsts.push_back(cover.index * patch_step + cover.tap * tap_step);
-    counts.push_back(cover.count);
-    step = cover.index_step * patch_step - cover.tap_step * tap_step;
+  const ValueFinder finder(builder, axis, steps, values);
+  const Range once = PixelsSeenOnce(axis);
+  std::vector<Stretch> stretches;
+  if (once.begin > 0) stretches.push_back(finder.Listed({0, once.begin}));
+  if (!once.empty()) stretches.push_back(finder.Counted(once));
+  if (once.end < axis.image) {
+    stretches.push_back(finder.Listed({once.end, axis.image}));
   }
-  const std::array<int64_t, 2> shape = {nths, axis.image};
-  const auto of_pixels = [&](const std::vector<int64_t>& numbers) {
-    return xla::BroadcastInDim(xla::ConstantR1<int64_t>(nth.builder(), numbers),
-                               shape, {1});
-  };
-  const XlaOp n = xla::BroadcastInDim(nth, shape, {0});
-  return values.Part(xla::Lt(n, of_pixels(counts)),
-                     of_pixels(firsts) + n * step);
+  int64_t most = 0, apart = 0;
+  for (const Stretch& stretch : stretches) {
+    most = std::max(most, stretch.most);
+    apart += stretch.most * stretch.pixels;
+  }
+  const bool joins = stretches.size() > 1 && most * axis.image <= 2 * apart;
+  if (joins) return {{finder.Joined(stretches, most)}};
+  return stretches;
 }
 
 }  // namespace tf_patches
