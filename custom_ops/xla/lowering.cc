@@ -158,8 +158,9 @@ class FoldLoop {
         xla::BroadcastInDim(stretches_[axis].parts,
                             {outer, most_[axis], inner, pixels_[axis]}, {1, 3}),
         {all, pixels_[axis]});
-    return xla::PadInDim(parts, xla::ScalarLike(parts, places_.nowhere()), 0, 0,
-                         turns_ * additions_ - all);
+    return xla::OptimizationBarrier(
+        xla::PadInDim(parts, xla::ScalarLike(parts, places_.nowhere()), 0, 0,
+                      turns_ * additions_ - all));
   }
 
   XlaOp Turn(XlaOp turn, XlaOp sums, XlaOp values,

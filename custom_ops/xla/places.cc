@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -25,6 +27,10 @@ using ::xla::XlaOp;
 
 // XLA makes several copies of the constants in a function.
 constexpr int64_t kMostListed = 1 << 24;
+
+xla::PrimitiveType TypeFor(int64_t most) {
+  return most <= kInt32Max ? xla::S32 : xla::S64;
+}
 
 bool ShowsPixelsOutside(const Axis& axis) {
   const Range covered = axis.Covered();
@@ -68,17 +74,8 @@ Range PixelsSeenOnce(const Axis& axis) {
   return once.empty() ? Range{0, 0} : once;
 }
 
-// At most how many values the other pixels have, counted before any are listed.
-int64_t CountListed(const Axis& axis) {
-  const Range covered = axis.Covered();
-  const int64_t seen = std::max(covered.end, axis.image) -
-                       std::min<int64_t>(covered.begin, 0) -
-                       PixelsSeenOnce(axis).size();
-  const int64_t most =
-      std::min(axis.patch, axis.EffectiveSize() / axis.stride + 1);
-  int64_t count;
-  return __builtin_mul_overflow(seen, most, &count) ? INT64_MAX : count;
-}
+// Of each pixel, the parts of its values.
+using Lists = std::vector<std::vector<int64_t>>;
 
 // Finds the values of pixels along one axis.
 class ValueFinder {
@@ -114,29 +111,46 @@ class ValueFinder {
     };
     const XlaOp n =
         xla::Iota(builder_, xla::ShapeUtil::MakeShape(xla::S64, shape), 0);
-    const XlaOp parts = of_pixels(firsts) + n * step;
-    return {
-        most, pixels.size(),
-        values_.Narrow(xla::Select(xla::Lt(n, of_pixels(counts)), parts,
-                                   xla::FullLike(parts, values_.nowhere())))};
+    const XlaOp part = of_pixels(firsts) + n * step;
+    return Of(pixels.size(), most,
+              xla::Select(xla::Lt(n, of_pixels(counts)), part,
+                          xla::FullLike(part, values_.nowhere())));
   }
 
-  // Of any `pixels`.
-  Stretch Listed(Range pixels) const {
-    std::vector<std::vector<Tap>> taps;
-    size_t most = 1;
-    for (int64_t pixel = pixels.begin; pixel < pixels.end; ++pixel) {
-      taps.push_back(axis_.TapsOver(pixel));
-      most = std::max(most, taps.back().size());
-    }
-    xla::Array2D<int64_t> parts(most, taps.size(), values_.nowhere());
-    for (size_t i = 0; i < taps.size(); ++i) {
-      for (size_t n = 0; n < taps[i].size(); ++n) {
-        parts(n, i) = PartOf(taps[i][n]);
+  // The parts of all pixels that are not seen `once`, or nothing if they are
+  // too many.
+  std::optional<Lists> List(Range once) const {
+    Lists lists(axis_.image - once.size());
+    int64_t listed = 0;
+    for (int64_t index = 0; index < axis_.count; ++index) {
+      const int64_t start = axis_.Start(index);
+      if (start >= once.begin && start + axis_.EffectiveSize() <= once.end) {
+        continue;
+      }
+      for (int64_t tap = 0; tap < axis_.patch; ++tap) {
+        const int64_t pixel = axis_.Source(axis_.Pixel(index, tap));
+        if (once.Holds(pixel)) continue;
+        if (++listed > kMostListed) return std::nullopt;
+        lists[pixel < once.begin ? pixel : pixel - once.size()].push_back(
+            PartOf({index, tap}));
       }
     }
-    return {static_cast<int64_t>(most), pixels.size(),
-            values_.Narrow(xla::ConstantR2FromArray2D(builder_, parts))};
+    return lists;
+  }
+
+  // Of pixels whose parts are in [begin, end).
+  Stretch Listed(Lists::const_iterator begin, Lists::const_iterator end) const {
+    size_t most = 1;
+    for (auto list = begin; list != end; ++list) {
+      most = std::max(most, list->size());
+    }
+    xla::Array2D<int64_t> parts(most, end - begin, values_.nowhere());
+    for (auto list = begin; list != end; ++list) {
+      for (size_t n = 0; n < list->size(); ++n) {
+        parts(n, list - begin) = (*list)[n];
+      }
+    }
+    return Of(end - begin, most, xla::ConstantR2FromArray2D(builder_, parts));
   }
 
   // `stretches` as one, of `most` values.
@@ -151,6 +165,10 @@ class ValueFinder {
   }
 
  private:
+  Stretch Of(int64_t pixels, int64_t most, XlaOp parts) const {
+    return {most, pixels, xla::ConvertElementType(parts, values_.type())};
+  }
+
   int64_t PartOf(const Tap& tap) const {
     return tap.index * steps_.patch + tap.tap * steps_.tap;
   }
@@ -163,51 +181,55 @@ class ValueFinder {
 
 }  // namespace
 
-XlaOp Places::Narrow(XlaOp parts) const {
-  const bool fits = count_ <= kInt32Max / kMostAxes;
-  return xla::ConvertElementType(parts, fits ? xla::S32 : xla::S64);
-}
+xla::PrimitiveType Places::type() const { return TypeFor(kMostAxes * count_); }
 
 XlaOp PixelsUnderTaps(XlaBuilder* builder, const Axis& axis, int64_t step,
                       const Places& pixels) {
+  const int64_t most = axis.count * axis.stride + axis.EffectiveSize() +
+                       std::abs(axis.pad_before) + 4 * axis.image;
   const xla::Shape shape =
-      xla::ShapeUtil::MakeShape(xla::S64, {axis.count, axis.patch});
+      xla::ShapeUtil::MakeShape(TypeFor(most), {axis.count, axis.patch});
   const XlaOp index = xla::Iota(builder, shape, 0);
   const XlaOp tap = xla::Iota(builder, shape, 1);
   const XlaOp pixel =
       Source(axis, index * axis.stride + tap * axis.rate - axis.pad_before);
-  return pixels.Narrow(xla::Select(xla::And(pixel >= 0, pixel < axis.image),
-                                   pixel * step,
-                                   xla::FullLike(pixel, pixels.nowhere())));
+  const XlaOp exists = xla::And(pixel >= 0, pixel < axis.image);
+  const XlaOp part = xla::ConvertElementType(pixel, pixels.type()) * step;
+  return xla::Select(exists, part, xla::FullLike(part, pixels.nowhere()));
 }
 
 absl::StatusOr<std::vector<Stretch>> ValuesOfPixels(XlaBuilder* builder,
                                                     const Axis& axis,
                                                     const Steps& steps,
                                                     const Places& values) {
-  if (CountListed(axis) > kMostListed) {
+  const ValueFinder finder(builder, axis, steps, values);
+  const Range once = PixelsSeenOnce(axis);
+  if (once.size() == axis.image) return {{finder.Counted(once)}};
+  const std::optional<Lists> lists = finder.List(once);
+  if (!lists) {
     return absl::UnimplementedError(absl::StrCat(
         "XLA would have to list more than ", kMostListed,
-        " places to fold patches of ", axis.patch,
+        " values to fold patches of ", axis.patch,
         " pixels along an axis with so wide a border. Fold them where XLA does "
         "not compile, or use mode CONSTANT."));
   }
-  const ValueFinder finder(builder, axis, steps, values);
-  const Range once = PixelsSeenOnce(axis);
+  const auto middle = lists->begin() + once.begin;
   std::vector<Stretch> stretches;
-  if (once.begin > 0) stretches.push_back(finder.Listed({0, once.begin}));
+  if (lists->begin() != middle) {
+    stretches.push_back(finder.Listed(lists->begin(), middle));
+  }
   if (!once.empty()) stretches.push_back(finder.Counted(once));
-  if (once.end < axis.image) {
-    stretches.push_back(finder.Listed({once.end, axis.image}));
+  if (middle != lists->end()) {
+    stretches.push_back(finder.Listed(middle, lists->end()));
   }
   int64_t most = 0, apart = 0;
   for (const Stretch& stretch : stretches) {
     most = std::max(most, stretch.most);
     apart += stretch.most * stretch.pixels;
   }
-  const bool joins = stretches.size() > 1 && most * axis.image <= 2 * apart;
-  if (joins) return {{finder.Joined(stretches, most)}};
-  return stretches;
+  // A loop of its own takes long to compile.
+  if (most * axis.image > 4 * apart) return stretches;
+  return {{finder.Joined(stretches, most)}};
 }
 
 }  // namespace tf_patches

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "geometry/patch_grid.h"
 #include "xla/hlo/builder/xla_builder.h"
+#include "xla/xla_data.pb.h"
 
 namespace tf_patches {
 
@@ -23,8 +24,8 @@ class Places {
   int64_t count() const { return count_; }
   int64_t nowhere() const { return -count_; }
 
-  // `parts`, in the narrowest type that can hold the sum of all axes.
-  xla::XlaOp Narrow(xla::XlaOp parts) const;
+  // Of a part: the narrowest that can hold the sum of all axes.
+  xla::PrimitiveType type() const;
 
  private:
   int64_t count_;
