@@ -247,9 +247,7 @@ XlaOp LowerFoldPatches(const PatchGrid& grid, PrimitiveType type,
   for (size_t axis = 0; axis < axes.size(); ++axis) {
     const Steps steps = {StepOf(counts, axis) * Product(taps),
                          StepOf(taps, axis)};
-    auto found = ValuesOfPixels(builder, axes[axis], steps, places);
-    if (!found.ok()) return builder->ReportError(found.status());
-    stretches.push_back(*std::move(found));
+    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
   }
   const XlaOp values =
       xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});

@@ -4,11 +4,9 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
-#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
@@ -117,9 +115,8 @@ class ValueFinder {
                           xla::FullLike(part, values_.nowhere())));
   }
 
-  // The parts of all pixels that are not seen `once`, or nothing if they are
-  // too many.
-  std::optional<Lists> List(Range once) const {
+  // The parts of all pixels that are not seen `once`.
+  Lists List(Range once) const {
     Lists lists(axis_.image - once.size());
     int64_t listed = 0;
     for (int64_t index = 0; index < axis_.count; ++index) {
@@ -130,7 +127,10 @@ class ValueFinder {
       for (int64_t tap = 0; tap < axis_.patch; ++tap) {
         const int64_t pixel = axis_.Source(axis_.Pixel(index, tap));
         if (once.Holds(pixel)) continue;
-        if (++listed > kMostListed) return std::nullopt;
+        if (++listed > kMostListed) {
+          builder_->ReportError(TooMany());
+          return lists;
+        }
         lists[pixel < once.begin ? pixel : pixel - once.size()].push_back(
             PartOf({index, tap}));
       }
@@ -165,6 +165,14 @@ class ValueFinder {
   }
 
  private:
+  absl::Status TooMany() const {
+    return absl::UnimplementedError(absl::StrCat(
+        "XLA would have to list more than ", kMostListed,
+        " values to fold patches of ", axis_.patch,
+        " pixels along an axis with so wide a border. Fold them where XLA does "
+        "not compile, or use mode CONSTANT."));
+  }
+
   Stretch Of(int64_t pixels, int64_t most, XlaOp parts) const {
     return {most, pixels, xla::ConvertElementType(parts, values_.type())};
   }
@@ -198,38 +206,26 @@ XlaOp PixelsUnderTaps(XlaBuilder* builder, const Axis& axis, int64_t step,
   return xla::Select(exists, part, xla::FullLike(part, pixels.nowhere()));
 }
 
-absl::StatusOr<std::vector<Stretch>> ValuesOfPixels(XlaBuilder* builder,
-                                                    const Axis& axis,
-                                                    const Steps& steps,
-                                                    const Places& values) {
+std::vector<Stretch> ValuesOfPixels(XlaBuilder* builder, const Axis& axis,
+                                    const Steps& steps, const Places& values) {
   const ValueFinder finder(builder, axis, steps, values);
   const Range once = PixelsSeenOnce(axis);
-  if (once.size() == axis.image) return {{finder.Counted(once)}};
-  const std::optional<Lists> lists = finder.List(once);
-  if (!lists) {
-    return absl::UnimplementedError(absl::StrCat(
-        "XLA would have to list more than ", kMostListed,
-        " values to fold patches of ", axis.patch,
-        " pixels along an axis with so wide a border. Fold them where XLA does "
-        "not compile, or use mode CONSTANT."));
-  }
-  const auto middle = lists->begin() + once.begin;
+  if (once.size() == axis.image) return {finder.Counted(once)};
+  const Lists lists = finder.List(once);
+  const auto middle = lists.begin() + once.begin;
   std::vector<Stretch> stretches;
-  if (lists->begin() != middle) {
-    stretches.push_back(finder.Listed(lists->begin(), middle));
-  }
-  if (!once.empty()) stretches.push_back(finder.Counted(once));
-  if (middle != lists->end()) {
-    stretches.push_back(finder.Listed(middle, lists->end()));
-  }
   int64_t most = 0, apart = 0;
-  for (const Stretch& stretch : stretches) {
+  for (const Stretch& stretch :
+       {finder.Listed(lists.begin(), middle), finder.Counted(once),
+        finder.Listed(middle, lists.end())}) {
+    if (stretch.pixels == 0) continue;
+    stretches.push_back(stretch);
     most = std::max(most, stretch.most);
     apart += stretch.most * stretch.pixels;
   }
-  // A loop of its own takes long to compile.
+  // A loop for each takes longer to compile, so it has to be worth it.
   if (most * axis.image > 4 * apart) return stretches;
-  return {{finder.Joined(stretches, most)}};
+  return {finder.Joined(stretches, most)};
 }
 
 }  // namespace tf_patches

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "geometry/patch_grid.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/xla_data.pb.h"
@@ -52,10 +51,8 @@ struct Stretch {
 
 // The pixels of one axis. They are a single stretch, except where a border
 // shows the first or the last so often that all others would wait for them.
-absl::StatusOr<std::vector<Stretch>> ValuesOfPixels(xla::XlaBuilder* builder,
-                                                    const Axis& axis,
-                                                    const Steps& steps,
-                                                    const Places& values);
+std::vector<Stretch> ValuesOfPixels(xla::XlaBuilder* builder, const Axis& axis,
+                                    const Steps& steps, const Places& values);
 
 }  // namespace tf_patches
 
