@@ -25,8 +25,8 @@ int64_t PadBefore(int64_t image, int64_t count, const AxisSpec& spec,
   if (padding == Padding::kValid || count == 0) return 0;
   const int64_t missing =
       (count - 1) * spec.stride - image + spec.EffectiveSize();
-  if (missing >= 0) return missing / 2;
-  return padding == Padding::kSame ? 0 : (missing - 1) / 2;
+  return padding == Padding::kSame ? std::max<int64_t>(0, missing) / 2
+                                   : missing / 2;
 }
 
 // The `x` of [0, modulus) for which number * x leaves 1, or 0 where the modulus

@@ -72,4 +72,11 @@ Error NotWholePixels(int64_t pixels, const std::string& patches) {
               ", the pixels of a patch, but got shape " + patches + "."};
 }
 
+Error WrongConstant(int64_t bytes, int64_t got) {
+  return {ErrorKind::kInvalidArgument,
+          "constant_values must be the " + std::to_string(bytes) +
+              " bytes of one value, or none for zero, but got " +
+              std::to_string(got) + " bytes."};
+}
+
 }  // namespace tf_patches

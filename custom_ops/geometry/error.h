@@ -37,6 +37,9 @@ Error Mismatch(const std::string& patches, const std::string& image_shape,
 // `patches` hold no whole number of values for each of the `pixels` of a patch.
 Error NotWholePixels(int64_t pixels, const std::string& patches);
 
+// The constant is one element of `bytes`, not of as many as `got`.
+Error WrongConstant(int64_t bytes, int64_t got);
+
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_GEOMETRY_ERROR_H_

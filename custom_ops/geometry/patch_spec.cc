@@ -32,11 +32,13 @@ std::string ListText(int axes) {
   return text + "1]";
 }
 
-// TensorFlow's kernel reads the first four entries and ignores any more.
+// TensorFlow's kernels read the first four or five entries and ignore any more.
 std::optional<Error> CheckLength(const std::string& name, const Values& values,
                                  int axes) {
   const auto length = static_cast<int>(values.size());
-  if (length == axes + 2 || (axes == 2 && length > 4)) return std::nullopt;
+  if (length == axes + 2 || (axes > 1 && length > axes + 2)) {
+    return std::nullopt;
+  }
   return WrongLength(name, values, axes);
 }
 
@@ -50,6 +52,10 @@ std::optional<Error> CheckValues(const std::string& name, const Values& values,
   }
   if (*std::min_element(&values[1], &values[axes + 1]) < 1) {
     return TooSmall(name, values, axes);
+  }
+  if (*std::max_element(&values[1], &values[axes + 1]) > kInt32Max) {
+    return Error{ErrorKind::kInvalidArgument,
+                 name + " must be at most 2147483647" + Got(values)};
   }
   return std::nullopt;
 }
@@ -110,6 +116,11 @@ std::optional<Error> CheckExtent(const PatchAttributes& attributes,
 }
 
 }  // namespace
+
+int CountAxes(int dims, const PatchAttributes& attributes) {
+  if (3 <= dims && dims <= kMostAxes + 2) return dims - 2;
+  return std::clamp<int>(attributes.sizes.size() - 2, 1, kMostAxes);
+}
 
 Error WrongLength(const std::string& name, const Values& values, int axes) {
   return {ErrorKind::kInvalidArgument,

@@ -23,8 +23,8 @@ inline constexpr const char* kAxisNames[kMostAxes] = {"planes", "rows", "cols"};
 enum class Padding {
   kValid,
   kSame,
-  // As SAME, but patches that fall short of the image begin inside of it, by
-  // half of what is missing: so tf.extract_volume_patches does it.
+  // As SAME, but where patches do not reach the image's end the first begins
+  // inside of it, by half of what is left: as tf.extract_volume_patches does.
   kSameUnclamped,
   kExplicit,
 };
@@ -65,6 +65,10 @@ struct PatchAttributes {
   std::vector<int64_t> explicit_paddings;
   Border border = Border::kConstant;
 };
+
+// The axes of space of tensors of `dims` dimensions; where there can be none of
+// so many, those that the attributes speak of.
+int CountAxes(int dims, const PatchAttributes& attributes);
 
 // Faults of the attribute `name`, that has `values`, for so many axes of space.
 Error WrongLength(const std::string& name, const std::vector<int64_t>& values,

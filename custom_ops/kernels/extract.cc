@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <type_traits>
 
 #include "kernels/instructions.h"
@@ -15,6 +16,39 @@
 namespace tf_patches {
 namespace {
 
+// Rows of a patch that are copied at once, as many as a list of them on the
+// stack may hold.
+constexpr int64_t kMostRows = 1024;
+
+// In place of an image row: outside, where all is constant.
+constexpr int64_t kNoRow = std::numeric_limits<int64_t>::min();
+
+// What lies outside of images: one element again and again.
+class Constant {
+ public:
+  Constant(const std::string& element, int64_t element_bytes)
+      : element_(element.empty() ? std::string(element_bytes, 0) : element),
+        is_one_byte_(element_ == std::string(element_bytes, element_[0])) {}
+
+  char* Fill(char* dst, int64_t bytes) const {
+    if (bytes == 0) return dst;
+    if (is_one_byte_) {
+      std::memset(dst, element_[0], bytes);
+      return dst + bytes;
+    }
+    const auto element = static_cast<int64_t>(element_.size());
+    std::memcpy(dst, element_.data(), element);
+    for (int64_t done = element; done < bytes; done *= 2) {
+      std::memcpy(dst + done, dst, std::min(done, bytes - done));
+    }
+    return dst + bytes;
+  }
+
+ private:
+  const std::string element_;
+  const bool is_one_byte_;
+};
+
 struct Loop {
   int64_t count;
   int64_t step;  // bytes between turns, in the image
@@ -24,30 +58,27 @@ Loop Spaced(int64_t count, int64_t apart, int64_t unit) {
   return {count, StepBetween(count, apart, unit)};
 }
 
-// A row of patches whose columns all lie in the image, as pieces of `length`
-// bytes: scattered over the image by nested loops, side by side in the patches
-// except for the zeros `above` and `below` each patch.
+// Patches of one line whose columns all lie in the image, as pieces of `length`
+// bytes: scattered over the image, side by side in the patches.
 struct Pieces {
   Loop patches;
-  Loop outer;
-  Loop inner;
+  const int64_t* rows;  // where the first piece of each row lies, or kNoRow
+  int64_t row_count;
+  Loop inner;  // the pieces of a row
   int64_t length;
-  int64_t above;
-  int64_t below;
+  const Constant& constant;
 
-  int64_t patch_bytes() const {
-    return above + outer.count * inner.count * length + below;
+  int64_t row_bytes() const { return inner.count * length; }
+  int64_t patch_bytes() const { return row_count * row_bytes(); }
+  bool IsWhole() const {
+    return std::count(rows, rows + row_count, kNoRow) == 0;
   }
-  // Bytes from the start of a patch's first piece to the start of its last.
+  // Bytes from the first patch's `src` to the start of its last piece.
   int64_t span() const {
-    return (outer.count - 1) * outer.step + (inner.count - 1) * inner.step;
+    return *std::max_element(rows, rows + row_count) +
+           (inner.count - 1) * inner.step;
   }
 };
-
-char* Zero(char* dst, int64_t bytes) {
-  if (bytes > 0) std::memset(dst, 0, bytes);
-  return dst + bytes;
-}
 
 // Copies `count` pieces that are `step` apart; a constant count unrolls.
 template <int kCount, typename Copy>
@@ -62,57 +93,70 @@ char* CopyLine(const Copy& copy, int64_t length, Loop line, const char* src,
   return dst;
 }
 
-// `kSolid` patches are one line of pieces, with no zeros above or below. The
-// pieces come by value, since no store can change a local copy.
-template <int kInner, bool kSolid, typename Copy>
+// `kWhole` patches have all their rows in the image. The pieces come by value,
+// and constantly many rows are copied, since no store can change a local copy.
+template <int kRows, int kInner, bool kWhole, typename Copy>
 void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
+  int64_t copied[std::max(kRows, 1)];
+  std::copy_n(pieces.rows, kRows, copied);
+  const int64_t* const rows = kRows > 0 ? copied : pieces.rows;
+  const int64_t row_count = kRows > 0 ? kRows : pieces.row_count;
   dst += which.begin * pieces.patch_bytes();
   src += which.begin * pieces.patches.step;
   for (int64_t n = which.size(); n > 0; --n, src += pieces.patches.step) {
-    if constexpr (kSolid) {
-      dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, src, dst);
-    } else {
-      dst = Zero(dst, pieces.above);
-      const char* line = src;
-      for (int64_t i = pieces.outer.count; i > 0; --i) {
-        dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, line, dst);
-        line += pieces.outer.step;
+    for (int64_t i = 0; i < row_count; ++i) {
+      if (!kWhole && rows[i] == kNoRow) {
+        dst = pieces.constant.Fill(dst, pieces.row_bytes());
+        continue;
       }
-      dst = Zero(dst, pieces.below);
+      dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, src + rows[i],
+                             dst);
     }
   }
 }
 
-template <int kInner, typename Copy>
-void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
-                 const char* src, char* dst) {
-  if (pieces.outer.count == 1 && pieces.above == 0 && pieces.below == 0) {
-    return CopyPatches<kInner, true>(pieces, copy, which, src, dst);
-  }
-  return CopyPatches<kInner, false>(pieces, copy, which, src, dst);
-}
-
-// Without its loop, a patch of a few short pieces takes a quarter of the time.
+// Without its loops, a patch of a few short pieces takes a quarter of the time.
 template <typename Copy>
 void CopyFewPieces(const Pieces& pieces, const Copy& copy, Range which,
                    const char* src, char* dst) {
-  switch (pieces.inner.count) {
-    case 1:
-      return CopyPatches<1>(pieces, copy, which, src, dst);
-    case 2:
-      return CopyPatches<2>(pieces, copy, which, src, dst);
-    case 3:
-      return CopyPatches<3>(pieces, copy, which, src, dst);
-    case 4:
-      return CopyPatches<4>(pieces, copy, which, src, dst);
-    case 5:
-      return CopyPatches<5>(pieces, copy, which, src, dst);
-    case 7:
-      return CopyPatches<7>(pieces, copy, which, src, dst);
-    default:
-      return CopyPatches<0>(pieces, copy, which, src, dst);
+  const bool is_solid = pieces.inner.count == 1;
+  if (!pieces.IsWhole()) {
+    const auto copy_patches = is_solid ? CopyPatches<0, 1, false, Copy>
+                                       : CopyPatches<0, 0, false, Copy>;
+    return copy_patches(pieces, copy, which, src, dst);
   }
+  switch (is_solid ? pieces.row_count : -pieces.inner.count) {
+    case 1:
+      return CopyPatches<1, 1, true>(pieces, copy, which, src, dst);
+    case 2:
+      return CopyPatches<2, 1, true>(pieces, copy, which, src, dst);
+    case 3:
+      return CopyPatches<3, 1, true>(pieces, copy, which, src, dst);
+    case 4:
+      return CopyPatches<4, 1, true>(pieces, copy, which, src, dst);
+    case 5:
+      return CopyPatches<5, 1, true>(pieces, copy, which, src, dst);
+    case 7:
+      return CopyPatches<7, 1, true>(pieces, copy, which, src, dst);
+    case 9:
+      return CopyPatches<9, 1, true>(pieces, copy, which, src, dst);
+    case -2:
+      return CopyPatches<0, 2, true>(pieces, copy, which, src, dst);
+    case -3:
+      return CopyPatches<0, 3, true>(pieces, copy, which, src, dst);
+    case -4:
+      return CopyPatches<0, 4, true>(pieces, copy, which, src, dst);
+    case -5:
+      return CopyPatches<0, 5, true>(pieces, copy, which, src, dst);
+    case -7:
+      return CopyPatches<0, 7, true>(pieces, copy, which, src, dst);
+    default:
+      break;
+  }
+  const auto copy_patches =
+      is_solid ? CopyPatches<0, 1, true, Copy> : CopyPatches<0, 0, true, Copy>;
+  copy_patches(pieces, copy, which, src, dst);
 }
 
 // No copy of a piece runs over its end by more.
@@ -123,8 +167,7 @@ constexpr int64_t kMostOverrun = 64;
 int64_t CountSafe(const Pieces& pieces, int64_t width, const char* src,
                   const char* src_end, const char* dst, const char* dst_end) {
   const int64_t readable = (src_end - src) - pieces.span() - width;
-  const int64_t writable =
-      (dst_end - dst) + pieces.below - (width - pieces.length);
+  const int64_t writable = (dst_end - dst) - (width - pieces.length);
   if (readable < 0 || writable < 0) return 0;
   return std::min({pieces.patches.count, writable / pieces.patch_bytes(),
                    readable / pieces.patches.step + 1});
@@ -142,13 +185,18 @@ int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
   constexpr int64_t kMost = 256;
   const int64_t lanes = pieces.patch_bytes() / kLaneBytes;
   if (lanes < kFewest || lanes > kMost) return 0;
-  const char* lane_src[kMost + kLanes] = {};  // null for a lane of zeros
-  int64_t lane = pieces.above / kLaneBytes;
-  for (int64_t i = 0; i < pieces.outer.count; ++i) {
-    for (int64_t k = 0; k < pieces.inner.count; ++k) {
-      lane_src[lane++] = src + i * pieces.outer.step + k * pieces.inner.step;
+  const char* lane_src[kMost + kLanes] = {};  // null for a lane of the constant
+  int64_t lane = 0;
+  for (int64_t i = 0; i < pieces.row_count; ++i) {
+    for (int64_t k = 0; k < pieces.inner.count; ++k, ++lane) {
+      if (pieces.rows[i] == kNoRow) continue;
+      lane_src[lane] = src + pieces.rows[i] + k * pieces.inner.step;
     }
   }
+  char outside[16];
+  pieces.constant.Fill(outside, 16);
+  const __m128i constant =
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(outside));
   // The last store of a patch may be too long by a square less one lane.
   const int64_t writable = (dst_end - dst - 16) / pieces.patch_bytes();
   const int64_t count =
@@ -161,7 +209,7 @@ int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
       for (int64_t i = 0; i < kLanes; ++i) {
         const char* const from = lane_src[first + i];
         rows[i] = from == nullptr
-                      ? _mm_setzero_si128()
+                      ? constant
                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(
                             from + n * kLaneBytes));
       }
@@ -206,223 +254,251 @@ void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
     } else {
       copy();
     }
-    CopyPatches<0>(pieces, ExactCopy{pieces.length},
-                   {safe, pieces.patches.count}, src, dst);
+    CopyPatches<0, 0, false>(pieces, ExactCopy{pieces.length},
+                             {safe, pieces.patches.count}, src, dst);
   });
 }
 
-// A block of patches: the rows `taps` of the patches `cols` of row `row` of the
-// grid on image `batch`.
+// Part of a line of patches, which differ in the last axis only: the rows
+// `taps` of its patches `cols`.
 struct Block {
-  int64_t batch;
-  int64_t row;
+  int64_t line;  // counted over all images
   Range cols;
   Range taps;
 };
 
+// The image rows under the rows of a block.
+struct Rows {
+  const char* image;
+  int64_t list[kMostRows];  // from `image` on, or kNoRow
+  int64_t count;
+  bool is_even;  // they are as far apart as those of any patch inside
+};
+
 class Extractor {
  public:
-  // What `shuffles` was planned for. Lives no longer than the plan.
-  Extractor(const PatchGrid& grid, int64_t pixel, const ShufflePlan& shuffles,
-            const char* images)
+  Extractor(const PatchGrid& grid, int64_t element_bytes,
+            const std::string& constant)
       : grid_(grid),
-        pixel_(pixel),
-        image_row_(grid.cols.image * pixel_),
-        image_(grid.rows.image * image_row_),
-        patch_row_(grid.cols.patch * pixel_),
-        inside_(grid.cols.Inside()),
-        shuffles_(shuffles),
-        images_(images),
-        images_end_(images + grid.batch * image_) {}
+        pixel_(grid.depth * element_bytes),
+        image_row_(grid.cols().image * pixel_),
+        patch_row_(grid.cols().patch * pixel_),
+        inside_(grid.cols().Inside()),
+        constant_(constant, element_bytes),
+        shuffles_(grid, pixel_),
+        is_streamed_(grid.patch_count() * patch_bytes() >= streamed_bytes &&
+                     patch_row_ <= kStreamBufferBytes),
+        rows_at_once_(std::min(
+            {grid.patch_rows(), kMostRows,
+             is_streamed_ ? kStreamBufferBytes / patch_row_ : kMostRows})) {}
+
+  void operator()(const void* images, Range which, void* patches) const {
+    const Images from = {static_cast<const char*>(images), ImagesEnd(images)};
+    char* const to = static_cast<char*>(patches) + which.begin * patch_bytes();
+    if (is_streamed_) return StreamBlocks(from, which, to);
+    CopyBlocks(from, which, to);
+  }
+
+ private:
+  struct Images {
+    const char* begin;
+    const char* end;
+  };
+
+  int64_t patch_bytes() const { return grid_.patch_rows() * patch_row_; }
+
+  const char* ImagesEnd(const void* images) const {
+    return static_cast<const char*>(images) + grid_.image_rows() * image_row_;
+  }
+
+  // Calls `use` with the blocks that make up `which`: some whole patches, up to
+  // `most`, or some rows of one.
+  template <typename Use>
+  void ForEachBlock(Range which, int64_t most, const Use& use) const {
+    const int64_t cols = grid_.cols().count;
+    const int64_t rows = grid_.patch_rows();
+    if (rows_at_once_ < rows) most = 1;
+    for (int64_t next = which.begin; next < which.end;) {
+      const int64_t first = next % cols;
+      const int64_t count = std::min({which.end - next, cols - first, most});
+      for (int64_t tap = 0; tap < rows; tap += rows_at_once_) {
+        use(Block{next / cols,
+                  {first, first + count},
+                  {tap, std::min(tap + rows_at_once_, rows)}});
+      }
+      next += count;
+    }
+  }
+
+  int64_t BytesOf(const Block& block) const {
+    return block.cols.size() * block.taps.size() * patch_row_;
+  }
+
+  void CopyBlocks(const Images& images, Range which, char* dst) const {
+    const char* const end = dst + which.size() * patch_bytes();
+    ForEachBlock(which, grid_.cols().count, [&](const Block& block) {
+      Copy(images, block, dst, end);
+      dst += BytesOf(block);
+    });
+  }
+
+  // Copies patches through a buffer.
+  void StreamBlocks(const Images& images, Range which, char* dst) const {
+    // The last patches too may be copied a little too wide.
+    alignas(64) char buffer[kStreamBufferBytes + kMostOverrun];
+    const int64_t most = kStreamBufferBytes / (rows_at_once_ * patch_row_);
+    StreamWriter writer(dst);
+    ForEachBlock(which, most, [&](const Block& block) {
+      Copy(images, block, buffer, std::end(buffer));
+      writer.Append(buffer, BytesOf(block));
+    });
+    writer.Finish();
+    StreamWriter::Publish();
+  }
 
   // Writes `block` to `dst`, side by side. What lies from there to `dst_end`
   // may be overwritten too.
-  void Copy(const Block& block, char* dst, const char* dst_end) const {
-    const Range inside = grid_.rows.TapsInside(block.row);
-    const Range taps = {
-        std::clamp(inside.begin, block.taps.begin, block.taps.end),
-        std::clamp(inside.end, block.taps.begin, block.taps.end)};
-    if (taps.empty()) {
-      Zero(dst, block.cols.size() * block.taps.size() * patch_row_);
+  void Copy(const Images& images, const Block& block, char* dst,
+            const char* dst_end) const {
+    Rows rows;
+    if (!FindRows(images, block, &rows)) {
+      constant_.Fill(dst, BytesOf(block));
       return;
     }
-    const Strip strip = {
-        images_ + block.batch * image_ +
-            (grid_.rows.Start(block.row) + taps.begin * grid_.rows.rate) *
-                image_row_,
-        taps.size(), (taps.begin - block.taps.begin) * patch_row_,
-        (block.taps.end - taps.end) * patch_row_};
     const Range cols = block.cols;
     const int64_t inside_begin =
         std::clamp(inside_.begin, cols.begin, cols.end);
     const int64_t inside_end = std::clamp(inside_.end, inside_begin, cols.end);
-    dst = CopyBorder(strip, {cols.begin, inside_begin}, dst);
-    dst = CopyInside(strip, {inside_begin, inside_end}, dst, dst_end);
-    CopyBorder(strip, {inside_end, cols.end}, dst);
+    dst = CopyBorder(rows, {cols.begin, inside_begin}, dst);
+    dst = CopyInside(images, rows, {inside_begin, inside_end}, dst, dst_end);
+    CopyBorder(rows, {inside_end, cols.end}, dst);
   }
 
-  int64_t patch_row() const { return patch_row_; }
+  // Returns whether any of the rows lies in the image.
+  bool FindRows(const Images& images, const Block& block, Rows* rows) const {
+    const Axis& up = grid_.planes();
+    const Axis& down = grid_.rows();
+    const int64_t i = block.line % down.count;
+    const int64_t plane_line = block.line / down.count;
+    const int64_t p = plane_line % up.count;
+    const int64_t image_bytes = up.image * down.image * image_row_;
+    rows->image = images.begin + plane_line / up.count * image_bytes;
+    rows->count = block.taps.size();
+    rows->is_even = up.Inside().Holds(p) && down.Inside().Holds(i) &&
+                    rows->count == grid_.patch_rows();
+    bool any = false;
+    int64_t tap = block.taps.begin % down.patch;
+    int64_t n = 0;
+    for (int64_t plane_tap = block.taps.begin / down.patch; n < rows->count;
+         ++plane_tap, tap = 0) {
+      const int64_t plane = up.Source(up.Pixel(p, plane_tap));
+      for (; tap < down.patch && n < rows->count; ++tap, ++n) {
+        const int64_t row = down.Source(down.Pixel(i, tap));
+        const bool exists = plane >= 0 && row >= 0;
+        rows->list[n] =
+            exists ? (plane * down.image + row) * image_row_ : kNoRow;
+        any |= exists;
+      }
+    }
+    return any;
+  }
 
- private:
-  // The image rows under a block, the first of them at `src`, and the bytes of
-  // each patch that lie above and below the image.
-  struct Strip {
-    const char* src;
-    int64_t rows;
-    int64_t above;
-    int64_t below;
-  };
-
-  char* CopyInside(const Strip& strip, Range cols, char* dst,
-                   const char* dst_end) const {
+  char* CopyInside(const Images& images, const Rows& rows, Range cols,
+                   char* dst, const char* dst_end) const {
     if (cols.empty()) return dst;
-    const char* const src = strip.src + grid_.cols.Start(cols.begin) * pixel_;
-    if (strip.rows == grid_.rows.patch) {
-      const int64_t done = shuffles_.Copy(cols.size(), src, images_end_, dst);
+    const Axis& across = grid_.cols();
+    const auto source = [&] {
+      return rows.image + across.Start(cols.begin) * pixel_;
+    };
+    if (rows.is_even) {
+      const int64_t done =
+          shuffles_.Copy(cols.size(), source() + rows.list[0], images.end, dst);
       cols.begin += done;
-      dst += done * grid_.rows.patch * patch_row_;
+      dst += done * patch_bytes();
       if (cols.empty()) return dst;
     }
-    Pieces pieces = {Spaced(cols.size(), grid_.cols.stride, pixel_),
-                     Spaced(strip.rows, grid_.rows.rate, image_row_),
-                     Spaced(grid_.cols.patch, grid_.cols.rate, pixel_),
-                     pixel_,
-                     strip.above,
-                     strip.below};
+    Pieces pieces = {
+        Spaced(cols.size(), across.stride, pixel_), rows.list, rows.count,
+        Spaced(across.patch, across.rate, pixel_),  pixel_,    constant_};
     char* const end = dst + cols.size() * pieces.patch_bytes();
     Merge(&pieces);
-    CopyPieces(pieces, strip.src + grid_.cols.Start(cols.begin) * pixel_,
-               images_end_, dst, dst_end);
+    CopyPieces(pieces, source(), images.end, dst, dst_end);
     return end;
   }
 
   // Makes one piece of pieces that lie side by side in the image too: the
-  // pixels of a patch row at rate 1, then rows as wide as the image, then
-  // patches of one row that do not overlap.
+  // pixels of a patch row at rate 1, then patches of one row that do not
+  // overlap.
   static void Merge(Pieces* pieces) {
     if (pieces->inner.step != pieces->length) return;
     pieces->length *= pieces->inner.count;
-    pieces->inner = pieces->outer;
-    pieces->outer = {1, 0};
-    if (pieces->inner.step == pieces->length || pieces->inner.count == 1) {
-      pieces->length *= pieces->inner.count;
-      pieces->inner = {1, 0};
-    }
-    if (pieces->patches.step == pieces->length &&
-        pieces->patch_bytes() == pieces->length) {
+    pieces->inner = {1, 0};
+    if (pieces->row_count == 1 && pieces->patches.step == pieces->length) {
       pieces->length *= pieces->patches.count;
       pieces->patches.count = 1;
     }
   }
 
   // Patches that cross the left or the right edge of the image.
-  char* CopyBorder(const Strip& strip, Range cols, char* dst) const {
-    const Loop rows = Spaced(strip.rows, grid_.rows.rate, image_row_);
+  char* CopyBorder(const Rows& rows, Range cols, char* dst) const {
     for (int64_t col = cols.begin; col < cols.end; ++col) {
-      const Range taps = grid_.cols.TapsInside(col);
-      const int64_t first =
-          grid_.cols.Start(col) + taps.begin * grid_.cols.rate;
-      const char* row = strip.src + first * pixel_;
-      dst = Zero(dst, strip.above);
+      const Range taps = grid_.cols().TapsInside(col);
       for (int64_t i = 0; i < rows.count; ++i) {
-        dst = Zero(dst, taps.begin * pixel_);
-        dst = CopyPixels(row, taps.size(), dst);
-        dst = Zero(dst, (grid_.cols.patch - taps.end) * pixel_);
-        row += rows.step;
+        if (rows.list[i] == kNoRow) {
+          dst = constant_.Fill(dst, patch_row_);
+          continue;
+        }
+        const char* const row = rows.image + rows.list[i];
+        dst = CopyOutside(row, col, {0, taps.begin}, dst);
+        dst = CopyPixels(row, col, taps, dst);
+        dst = CopyOutside(row, col, {taps.end, grid_.cols().patch}, dst);
       }
-      dst = Zero(dst, strip.below);
     }
     return dst;
   }
 
-  char* CopyPixels(const char* src, int64_t count, char* dst) const {
-    if (grid_.cols.rate == 1) {
-      std::memcpy(dst, src, count * pixel_);
-      return dst + count * pixel_;
+  char* CopyPixels(const char* row, int64_t col, Range taps, char* dst) const {
+    if (taps.empty()) return dst;
+    const Axis& across = grid_.cols();
+    row += across.Pixel(col, taps.begin) * pixel_;
+    if (across.rate == 1) {
+      std::memcpy(dst, row, taps.size() * pixel_);
+      return dst + taps.size() * pixel_;
     }
     return CopyLine<0>(ExactCopy{pixel_}, pixel_,
-                       Spaced(count, grid_.cols.rate, pixel_), src, dst);
+                       Spaced(taps.size(), across.rate, pixel_), row, dst);
   }
 
-  const PatchGrid& grid_;
-  const int64_t pixel_;
+  // What the taps of a patch see beyond the edge.
+  char* CopyOutside(const char* row, int64_t col, Range taps, char* dst) const {
+    const Axis& across = grid_.cols();
+    if (across.border == Border::kConstant) {
+      return constant_.Fill(dst, taps.size() * pixel_);
+    }
+    for (int64_t tap = taps.begin; tap < taps.end; ++tap, dst += pixel_) {
+      const int64_t source = across.Source(across.Pixel(col, tap));
+      std::memcpy(dst, row + source * pixel_, pixel_);
+    }
+    return dst;
+  }
+
+  const PatchGrid grid_;
+  const int64_t pixel_;  // lengths in bytes
   const int64_t image_row_;
-  const int64_t image_;
   const int64_t patch_row_;
   const Range inside_;
-  const ShufflePlan& shuffles_;
-  const char* const images_;
-  const char* const images_end_;
+  const Constant constant_;
+  const ShufflePlan shuffles_;
+  const bool is_streamed_;
+  const int64_t rows_at_once_;
 };
-
-// Calls `use` with the blocks of up to `most` patches that make up `which`,
-// each within one row of the grid.
-template <typename Use>
-void ForEachBlock(const PatchGrid& grid, Range which, int64_t most,
-                  const Use& use) {
-  const int64_t cols = grid.cols.count;
-  for (int64_t next = which.begin; next < which.end;) {
-    const int64_t line = next / cols;
-    const int64_t first = next % cols;
-    const int64_t count = std::min({which.end - next, cols - first, most});
-    use(Block{line / grid.rows.count,
-              line % grid.rows.count,
-              {first, first + count},
-              {0, grid.rows.patch}});
-    next += count;
-  }
-}
-
-void CopyBlocks(const Extractor& extractor, const PatchGrid& grid, Range which,
-                char* dst) {
-  const int64_t patch_bytes = extractor.patch_row() * grid.rows.patch;
-  const char* const end = dst + which.size() * patch_bytes;
-  ForEachBlock(grid, which, grid.cols.count, [&](const Block& block) {
-    extractor.Copy(block, dst, end);
-    dst += block.cols.size() * patch_bytes;
-  });
-}
-
-// Copies patches through a buffer: several of one row of the grid at a time,
-// or, where one is larger than the buffer, some of its rows.
-void StreamBlocks(const Extractor& extractor, const PatchGrid& grid,
-                  Range which, char* dst) {
-  // The last patches too may be copied a little too wide.
-  alignas(64) char buffer[kStreamBufferBytes + kMostOverrun];
-  const int64_t rows_at_once =
-      std::min(grid.rows.patch, kStreamBufferBytes / extractor.patch_row());
-  const int64_t patches_at_once =
-      kStreamBufferBytes / (rows_at_once * extractor.patch_row());
-  const bool whole = rows_at_once == grid.rows.patch;
-  StreamWriter writer(dst);
-  ForEachBlock(grid, which, whole ? patches_at_once : 1, [&](Block block) {
-    for (int64_t tap = 0; tap < grid.rows.patch; tap += rows_at_once) {
-      block.taps = {tap, std::min(tap + rows_at_once, grid.rows.patch)};
-      extractor.Copy(block, buffer, std::end(buffer));
-      writer.Append(buffer, block.cols.size() * block.taps.size() *
-                                extractor.patch_row());
-    }
-  });
-  writer.Finish();
-  StreamWriter::Publish();
-}
 
 }  // namespace
 
-Extraction PlanExtraction(const PatchGrid& grid, size_t element_bytes) {
-  const int64_t pixel = grid.depth * static_cast<int64_t>(element_bytes);
-  const int64_t patch_row = grid.cols.patch * pixel;
-  const int64_t patch_bytes = grid.rows.patch * patch_row;
-  const bool streamed = grid.patch_count() * patch_bytes >= streamed_bytes &&
-                        patch_row <= kStreamBufferBytes;
-  const auto copy = streamed ? StreamBlocks : CopyBlocks;
-  const ShufflePlan shuffles(grid, pixel);
-  return [=](const void* images, Range which, void* patches) {
-    const Extractor extractor(grid, pixel, shuffles,
-                              static_cast<const char*>(images));
-    copy(extractor, grid, which,
-         static_cast<char*>(patches) + which.begin * patch_bytes);
-  };
+Plan PlanExtraction(const PatchGrid& grid, int64_t element_bytes,
+                    const std::string& constant) {
+  return {grid.patch_count(),
+          Extractor(grid.Reduced(), element_bytes, constant)};
 }
 
 }  // namespace tf_patches

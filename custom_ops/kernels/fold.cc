@@ -8,17 +8,25 @@
 namespace tf_patches {
 namespace {
 
+template <typename Folder>
+Plan ToPlan(const Folder& folder) {
+  return {folder.units(), folder};
+}
+
 // `kValues` numbers of type T make up one element: two for a complex number.
 template <typename T, int kValues = 1>
-Folding PlanFoldingOf(const PatchGrid& grid) {
+Plan PlanFoldingOf(const PatchGrid& grid) {
   const Layout layout(grid, grid.depth * kValues);
-  if (Scatterer<T>::Suits(grid, layout)) return Scatterer<T>(grid, layout);
-  return Gatherer<T>(grid, layout);
+  if (Scatterer<T>::Suits(grid, layout)) {
+    return ToPlan(Scatterer<T>(grid, layout));
+  }
+  return ToPlan(Gatherer<T>(grid, layout));
 }
 
 }  // namespace
 
-Folding PlanFolding(const PatchGrid& grid, Number number) {
+Plan PlanFolding(const PatchGrid& whole, Number number) {
+  const PatchGrid grid = whole.Reduced();
   switch (number) {
     case Number::kBFloat16:
       return PlanFoldingOf<BFloat16>(grid);
@@ -41,7 +49,7 @@ Folding PlanFolding(const PatchGrid& grid, Number number) {
     case Number::kInt64:
       return PlanFoldingOf<uint64_t>(grid);
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace tf_patches

@@ -18,16 +18,16 @@ inline int64_t StepBetween(int64_t count, int64_t apart, int64_t unit) {
 struct Layout {
   Layout(const PatchGrid& grid, int64_t pixel)
       : pixel(pixel),
-        image_row(grid.cols.image * pixel),
-        patch_row(grid.cols.patch * pixel),
-        patch(grid.rows.patch * patch_row),
-        patch_line(grid.cols.count * patch) {}
+        image_row(grid.cols().image * pixel),
+        patch_row(grid.cols().patch * pixel),
+        patch(grid.patch_rows() * patch_row),
+        patch_line(grid.cols().count * patch) {}
 
   int64_t pixel;
   int64_t image_row;
   int64_t patch_row;
   int64_t patch;
-  int64_t patch_line;  // the patches of a row of the grid
+  int64_t patch_line;  // patches that differ in the last axis only
 };
 
 }  // namespace tf_patches

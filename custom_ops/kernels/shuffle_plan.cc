@@ -36,13 +36,14 @@ bool IsWorthIt(int64_t registers, int64_t loads, int64_t pieces) {
 std::vector<int64_t> Offsets(const PatchGrid& grid, int64_t pixel,
                              int64_t patches) {
   std::vector<int64_t> offsets;
-  offsets.reserve(patches * grid.rows.patch * grid.cols.patch * pixel);
+  const auto& [planes, rows, cols] = grid.axis;
+  offsets.reserve(patches * grid.patch_rows() * cols.patch * pixel);
   for (int64_t n = 0; n < patches; ++n) {
-    for (int64_t row = 0; row < grid.rows.patch; ++row) {
-      for (int64_t col = 0; col < grid.cols.patch; ++col) {
-        const int64_t at = n * grid.cols.stride +
-                           row * grid.rows.rate * grid.cols.image +
-                           col * grid.cols.rate;
+    for (int64_t tap = 0; tap < grid.patch_rows(); ++tap) {
+      const int64_t plane = tap / rows.patch * planes.rate;
+      const int64_t row = plane * rows.image + tap % rows.patch * rows.rate;
+      for (int64_t col = 0; col < cols.patch; ++col) {
+        const int64_t at = n * cols.stride + row * cols.image + col * cols.rate;
         for (int64_t i = 0; i < pixel; ++i) offsets.push_back(at * pixel + i);
       }
     }
@@ -68,10 +69,11 @@ std::vector<int64_t> Windows(const int64_t* offsets, int64_t width) {
 }  // namespace
 
 ShufflePlan::ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes)
-    : patch_bytes_(grid.rows.patch * grid.cols.patch * pixel_bytes),
-      patch_step_(StepBetween(grid.cols.count, grid.cols.stride, pixel_bytes)) {
+    : patch_bytes_(grid.patch_rows() * grid.cols().patch * pixel_bytes),
+      patch_step_(
+          StepBetween(grid.cols().count, grid.cols().stride, pixel_bytes)) {
   const int64_t bytes = grid.patch_count() * patch_bytes_;
-  if (grid.rows.Inside().empty()) return;
+  if (grid.planes().Inside().empty() || grid.rows().Inside().empty()) return;
   if (MayUse(Instructions::kAvx512) && bytes >= kFewestBytesForMostLanes &&
       Make(grid, pixel_bytes, kMostLanes)) {
     return;
@@ -85,11 +87,11 @@ bool ShufflePlan::Make(const PatchGrid& grid, int64_t pixel, int64_t lanes) {
   const int64_t common = std::gcd(lanes, patch_bytes_);
   const int64_t turn = lanes / common;
   const int64_t registers = patch_bytes_ / common;
-  if (registers > kMostShuffles || grid.cols.Inside().size() < turn) {
+  if (registers > kMostShuffles || grid.cols().Inside().size() < turn) {
     return false;
   }
-  const int64_t pieces =
-      turn * grid.rows.patch * (grid.cols.rate == 1 ? 1 : grid.cols.patch);
+  const int64_t pieces = turn * grid.patch_rows() *
+                         (grid.cols().rate == 1 ? 1 : grid.cols().patch);
   if (!IsWorthIt(registers, 1, pieces)) return false;
 
   const std::vector<int64_t> offsets = Offsets(grid, pixel, turn);

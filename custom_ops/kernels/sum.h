@@ -6,19 +6,20 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "geometry/patch_grid.h"
+#include "geometry/axis.h"
 #include "kernels/instructions.h"
 #include "kernels/number.h"
 
 namespace tf_patches {
 
-struct Steps {
+// Where the values of a sum lie, in elements from a common start.
+struct Offsets {
+  const int64_t* at;
   int64_t count;
-  int64_t step;  // in elements
 };
 
 // `repeats` runs of `length` elements each, so far apart. What lies `ahead` of
-// a run's first value, where that is not 0, will be read next.
+// a run's start, where that is not 0, will be read next.
 struct Runs {
   int64_t length;
   int64_t repeats;
@@ -32,12 +33,13 @@ struct Runs {
 // the sums of kStored. The arrays are of constant size, so that compilers keep
 // them in registers.
 template <typename T, int kAcross, int kLanes, int kStored = kLanes>
-void SumBlock(const T* src, Steps outer, Steps inner, T* dst,
+void SumBlock(const T* src, Offsets outer, Offsets inner, T* dst,
               const Runs& runs) {
   T sums[kAcross][kLanes] = {};
-  for (int64_t o = outer.count; o > 0; --o, src += outer.step) {
-    const T* values = src;
-    for (int64_t i = inner.count; i > 0; --i, values += inner.step) {
+  for (int64_t o = 0; o < outer.count; ++o) {
+    const T* const line = src + outer.at[o];
+    for (int64_t i = 0; i < inner.count; ++i) {
+      const T* const values = line + inner.at[i];
       for (int run = 0; run < kAcross; ++run) {
         for (int lane = 0; lane < kLanes; ++lane) {
           sums[run][lane] =
@@ -61,8 +63,8 @@ inline void Prefetch(uintptr_t first, int64_t bytes) {
 // Makes the sums of the runs `which`. A run's last block overlaps the one
 // before it: sums are made from `src` alone, so making one twice does no harm.
 template <typename T, int kAcross, int kLanes, int kStored = kLanes>
-void SumBlocks(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs,
-               Range which) {
+void SumBlocks(const T* src, Offsets outer, Offsets inner, T* dst,
+               const Runs& runs, Range which) {
   int64_t n = which.begin;
   for (; n + kAcross <= which.end; n += kAcross) {
     if (runs.ahead != 0) {
@@ -96,11 +98,14 @@ void SumSingles(const T* src, T* dst, const Runs& runs) {
 }
 
 // Element e of run n of `dst` becomes the sum, in this order, over o and i of
-// src[e + n * src_step + o * outer.step + i * inner.step].
+// src[e + n * src_step + outer.at[o] + inner.at[i]].
 template <typename T>
-void SumRuns(const T* src, Steps outer, Steps inner, T* dst, const Runs& runs) {
+void SumRuns(const T* src, Offsets outer, Offsets inner, T* dst,
+             const Runs& runs) {
   const Range all = {0, runs.repeats};
-  if (outer.count == 1 && inner.count == 1) return SumSingles(src, dst, runs);
+  if (outer.count == 1 && inner.count == 1) {
+    return SumSingles(src + outer.at[0] + inner.at[0], dst, runs);
+  }
   if constexpr (std::is_arithmetic_v<T>) {
     // Of fewer integers than fill a vector, wide ones make slow code.
     constexpr int kFull = std::max<int>(16, 64 / sizeof(T));

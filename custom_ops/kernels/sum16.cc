@@ -104,13 +104,14 @@ TF_PATCHES_AVX2 __m128i LoadPart(const void* src, int64_t length) {
 // kVectors times eight sums of adjacent values: several, because each addition
 // waits for the one before it.
 template <typename Lanes, int kVectors>
-TF_PATCHES_AVX2 void SumAdjacent(const typename Lanes::Number* src, Steps outer,
-                                 Steps inner, typename Lanes::Number* dst) {
+TF_PATCHES_AVX2 void SumAdjacent(const typename Lanes::Number* src,
+                                 Offsets outer, Offsets inner,
+                                 typename Lanes::Number* dst) {
   __m256 sums[kVectors];
   for (__m256& sum : sums) sum = _mm256_setzero_ps();
-  for (int64_t o = 0; o < outer.count; ++o, src += outer.step) {
-    const auto* values = src;
-    for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
+  for (int64_t o = 0; o < outer.count; ++o) {
+    for (int64_t i = 0; i < inner.count; ++i) {
+      const auto* const values = src + outer.at[o] + inner.at[i];
       for (int v = 0; v < kVectors; ++v) {
         const __m256 value = Lanes::Widen(LoadAdjacent(values + v * kLanes));
         sums[v] = Lanes::Round(_mm256_add_ps(sums[v], value));
@@ -125,8 +126,9 @@ TF_PATCHES_AVX2 void SumAdjacent(const typename Lanes::Number* src, Steps outer,
 
 // As in kernels/sum.h, the last step overlaps those before it.
 template <typename Lanes, int kVectors>
-TF_PATCHES_AVX2 void SumLongRuns(const typename Lanes::Number* src, Steps outer,
-                                 Steps inner, typename Lanes::Number* dst,
+TF_PATCHES_AVX2 void SumLongRuns(const typename Lanes::Number* src,
+                                 Offsets outer, Offsets inner,
+                                 typename Lanes::Number* dst,
                                  const Runs& runs) {
   constexpr int64_t kStep = kVectors * kLanes;
   for (int64_t n = 0; n < runs.repeats; ++n) {
@@ -141,16 +143,16 @@ TF_PATCHES_AVX2 void SumLongRuns(const typename Lanes::Number* src, Steps outer,
 // kVectors times eight sums, of the kWidth values of each run that begin `skip`
 // before the run. Stores those that belong to it.
 template <typename Lanes, int kWidth, int kVectors>
-TF_PATCHES_AVX2 void SumShort(const typename Lanes::Number* src, Steps outer,
-                              Steps inner, typename Lanes::Number* dst,
+TF_PATCHES_AVX2 void SumShort(const typename Lanes::Number* src, Offsets outer,
+                              Offsets inner, typename Lanes::Number* dst,
                               const Runs& runs, int64_t skip) {
   constexpr int64_t kRuns = kLanes / kWidth;
   src -= skip;
   __m256 sums[kVectors];
   for (__m256& sum : sums) sum = _mm256_setzero_ps();
-  for (int64_t o = 0; o < outer.count; ++o, src += outer.step) {
-    const auto* values = src;
-    for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
+  for (int64_t o = 0; o < outer.count; ++o) {
+    for (int64_t i = 0; i < inner.count; ++i) {
+      const auto* const values = src + outer.at[o] + inner.at[i];
       for (int v = 0; v < kVectors; ++v) {
         const __m256 value = Lanes::Widen(LoadRuns<kWidth>(
             values + v * kRuns * runs.src_step, runs.src_step));
@@ -173,7 +175,7 @@ TF_PATCHES_AVX2 void SumShort(const typename Lanes::Number* src, Steps outer,
 // latter, stays within the patches.
 template <typename Lanes, int kWidth>
 TF_PATCHES_AVX2 void SumShortRuns(const typename Lanes::Number* src,
-                                  Steps outer, Steps inner,
+                                  Offsets outer, Offsets inner,
                                   typename Lanes::Number* dst,
                                   const Runs& runs) {
   constexpr int64_t kRuns = kLanes / kWidth;
@@ -196,15 +198,15 @@ TF_PATCHES_AVX2 void SumShortRuns(const typename Lanes::Number* src,
 
 template <typename Lanes>
 TF_PATCHES_AVX2 void SumFewShortRuns(const typename Lanes::Number* src,
-                                     Steps outer, Steps inner,
+                                     Offsets outer, Offsets inner,
                                      typename Lanes::Number* dst,
                                      const Runs& runs) {
   for (int64_t n = 0; n < runs.repeats; ++n) {
     __m256 sums = _mm256_setzero_ps();
-    const auto* line = src + n * runs.src_step;
-    for (int64_t o = 0; o < outer.count; ++o, line += outer.step) {
-      const auto* values = line;
-      for (int64_t i = 0; i < inner.count; ++i, values += inner.step) {
+    const auto* const line = src + n * runs.src_step;
+    for (int64_t o = 0; o < outer.count; ++o) {
+      for (int64_t i = 0; i < inner.count; ++i) {
+        const auto* const values = line + outer.at[o] + inner.at[i];
         const __m256 value = Lanes::Widen(LoadPart(values, runs.length));
         sums = Lanes::Round(_mm256_add_ps(sums, value));
       }
@@ -239,8 +241,8 @@ TF_PATCHES_AVX2 void AddLongRun(const typename Lanes::Number* src,
 }
 
 template <typename Lanes>
-void SumWithAvx2(const typename Lanes::Number* src, Steps outer, Steps inner,
-                 typename Lanes::Number* dst, const Runs& runs) {
+void SumWithAvx2(const typename Lanes::Number* src, Offsets outer,
+                 Offsets inner, typename Lanes::Number* dst, const Runs& runs) {
   const auto fill_lanes = [&runs](int64_t width) {
     return runs.length <= width && runs.length > width / 2 &&
            runs.repeats > kLanes / width;
@@ -257,8 +259,9 @@ void SumWithAvx2(const typename Lanes::Number* src, Steps outer, Steps inner,
 }
 
 template <typename Lanes>
-void SumWithLanes(const typename Lanes::Number* src, Steps outer, Steps inner,
-                  typename Lanes::Number* dst, const Runs& runs) {
+void SumWithLanes(const typename Lanes::Number* src, Offsets outer,
+                  Offsets inner, typename Lanes::Number* dst,
+                  const Runs& runs) {
   const auto sum = MayUse(Instructions::kAvx2)
                        ? SumWithAvx2<Lanes>
                        : SumRuns<typename Lanes::Number>;
@@ -279,11 +282,11 @@ void AddRunWithLanes(const typename Lanes::Number* src, int64_t length,
 }  // namespace
 
 #ifdef TF_PATCHES_X86
-void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
+void SumRuns(const Half* src, Offsets outer, Offsets inner, Half* dst,
              const Runs& runs) {
   SumWithLanes<HalfLanes>(src, outer, inner, dst, runs);
 }
-void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
+void SumRuns(const BFloat16* src, Offsets outer, Offsets inner, BFloat16* dst,
              const Runs& runs) {
   SumWithLanes<BFloat16Lanes>(src, outer, inner, dst, runs);
 }
@@ -294,11 +297,11 @@ void AddRun(const BFloat16* src, int64_t length, BFloat16* dst) {
   AddRunWithLanes<BFloat16Lanes>(src, length, dst);
 }
 #else
-void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
+void SumRuns(const Half* src, Offsets outer, Offsets inner, Half* dst,
              const Runs& runs) {
   SumRuns<Half>(src, outer, inner, dst, runs);
 }
-void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
+void SumRuns(const BFloat16* src, Offsets outer, Offsets inner, BFloat16* dst,
              const Runs& runs) {
   SumRuns<BFloat16>(src, outer, inner, dst, runs);
 }

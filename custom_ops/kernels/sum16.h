@@ -8,9 +8,9 @@
 
 namespace tf_patches {
 
-void SumRuns(const Half* src, Steps outer, Steps inner, Half* dst,
+void SumRuns(const Half* src, Offsets outer, Offsets inner, Half* dst,
              const Runs& runs);
-void SumRuns(const BFloat16* src, Steps outer, Steps inner, BFloat16* dst,
+void SumRuns(const BFloat16* src, Offsets outer, Offsets inner, BFloat16* dst,
              const Runs& runs);
 
 void AddRun(const Half* src, int64_t length, Half* dst);

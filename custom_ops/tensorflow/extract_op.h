@@ -2,7 +2,7 @@
 #ifndef TF_PATCHES_TENSORFLOW_EXTRACT_OP_H_
 #define TF_PATCHES_TENSORFLOW_EXTRACT_OP_H_
 
-#include <cstddef>
+#include <string>
 
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
@@ -18,35 +18,46 @@ namespace tf_patches {
 
 class ExtractPatchesOp : public tensorflow::OpKernel {
  public:
-  explicit ExtractPatchesOp(tensorflow::OpKernelConstruction* context)
-      : OpKernel(context) {
-    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
-  }
+  using OpKernel::OpKernel;
 
   void Compute(tensorflow::OpKernelContext* context) override {
     const tensorflow::Tensor& images = context->input(0);
-    OP_REQUIRES(context, images.dims() == 4,
-                ToStatus(WrongImages(images.shape().DebugString())));
+    PatchSpec spec;
+    OP_REQUIRES_OK(context, ReadSpec(images, &spec));
+    const auto shape = images.shape().dim_sizes();
     PatchGrid grid;
-    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(
-                                {images.dim_size(0), images.dim_size(1),
-                                 images.dim_size(2), images.dim_size(3)},
-                                spec_, &grid)));
+    OP_REQUIRES_OK(
+        context, ToStatus(MakePatchGrid(Shape(shape.begin(), shape.end()), spec,
+                                        &grid)));
     tensorflow::Tensor* patches = nullptr;
     OP_REQUIRES_OK(context,
                    AllocateResult(context, 0,
                                   tensorflow::TensorShape(grid.patches_shape()),
                                   &patches));
     if (patches->NumElements() == 0) return;
-    const Extraction extract =
-        PlanExtraction(grid, tensorflow::DataTypeSize(images.dtype()));
-    ShareOut(
-        context, grid.patch_count(), patches->TotalBytes(),
-        [&](Range which) { extract(images.data(), which, patches->data()); });
+    const Plan plan = PlanExtraction(
+        grid, tensorflow::DataTypeSize(images.dtype()), constant_values_);
+    ShareOut(context, plan.units, patches->TotalBytes(), [&](Range which) {
+      plan.run(images.data(), which, patches->data());
+    });
   }
 
+ protected:
+  PatchAttributes attributes_;
+  std::string constant_values_;  // the bytes of an element, empty for zero
+  int axes_ = 0;                 // of all images; 0 if any number will do
+
  private:
-  PatchSpec spec_;
+  absl::Status ReadSpec(const tensorflow::Tensor& images,
+                        PatchSpec* spec) const {
+    const int dims = images.dims();
+    const int axes = axes_ > 0 ? axes_ : CountAxes(dims, attributes_);
+    if (auto error = ParsePatchSpec(attributes_, axes, spec)) {
+      return ToStatus(error);
+    }
+    if (dims == axes + 2) return absl::OkStatus();
+    return ToStatus(WrongImages(axes, images.shape().DebugString()));
+  }
 };
 
 }  // namespace tf_patches

@@ -1,6 +1,6 @@
 // The CPU kernels of our ops: check, allocate, share the work out.
 #include <algorithm>
-#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "geometry/patch_grid.h"
@@ -23,16 +23,15 @@ using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 
-// Reads the input `image_shape`, a vector of 4 integers.
-absl::Status ReadImageShape(const Tensor& tensor,
-                            std::array<int64_t, 4>* shape) {
-  if (tensor.dims() != 1 || tensor.NumElements() != 4) {
-    return ToStatus(WrongImageShape(tensor.shape().DebugString()));
+// Reads the input `image_shape`, a vector with a number for each dimension.
+absl::Status ReadImageShape(const Tensor& tensor, int axes, Shape* shape) {
+  if (tensor.dims() != 1 || tensor.NumElements() != axes + 2) {
+    return ToStatus(WrongImageShape(axes, tensor.shape().DebugString()));
   }
-  for (int i = 0; i < 4; ++i) {
-    (*shape)[i] = tensor.dtype() == tensorflow::DT_INT32
-                      ? tensor.vec<int32_t>()(i)
-                      : tensor.vec<int64_t>()(i);
+  for (int i = 0; i < axes + 2; ++i) {
+    shape->push_back(tensor.dtype() == tensorflow::DT_INT32
+                         ? tensor.vec<int32_t>()(i)
+                         : tensor.vec<int64_t>()(i));
   }
   return absl::OkStatus();
 }
@@ -66,21 +65,40 @@ Number NumberOf(tensorflow::DataType dtype) {
   }
 }
 
+class OwnExtractPatchesOp : public ExtractPatchesOp {
+ public:
+  explicit OwnExtractPatchesOp(OpKernelConstruction* context)
+      : ExtractPatchesOp(context) {
+    OP_REQUIRES_OK(context, ReadAttributes(context, &attributes_));
+    OP_REQUIRES_OK(context,
+                   context->GetAttr("constant_values", &constant_values_));
+    const auto bytes =
+        static_cast<size_t>(tensorflow::DataTypeSize(context->input_type(0)));
+    OP_REQUIRES(context,
+                constant_values_.empty() || constant_values_.size() == bytes,
+                ToStatus(WrongConstant(bytes, constant_values_.size())));
+  }
+};
+
 class FoldPatchesOp : public OpKernel {
  public:
   explicit FoldPatchesOp(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
+    OP_REQUIRES_OK(context, ReadAttributes(context, &attributes_));
     number_ = NumberOf(context->input_type(0));
   }
 
   void Compute(OpKernelContext* context) override {
     const Tensor& patches = context->input(0);
-    OP_REQUIRES(context, patches.dims() == 4,
-                ToStatus(WrongPatches(patches.shape().DebugString())));
-    std::array<int64_t, 4> image_shape;
-    OP_REQUIRES_OK(context, ReadImageShape(context->input(1), &image_shape));
+    const int axes = CountAxes(patches.dims(), attributes_);
+    PatchSpec spec;
+    OP_REQUIRES_OK(context, ToStatus(ParsePatchSpec(attributes_, axes, &spec)));
+    OP_REQUIRES(context, patches.dims() == axes + 2,
+                ToStatus(WrongPatches(axes, patches.shape().DebugString())));
+    Shape image_shape;
+    OP_REQUIRES_OK(context,
+                   ReadImageShape(context->input(1), axes, &image_shape));
     PatchGrid grid;
-    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec_, &grid)));
+    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec, &grid)));
     const TensorShape expected(grid.patches_shape());
     OP_REQUIRES(context, patches.shape() == expected,
                 ToStatus(Mismatch(patches.shape().DebugString(),
@@ -90,20 +108,21 @@ class FoldPatchesOp : public OpKernel {
     OP_REQUIRES_OK(
         context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
-    const Folding fold = PlanFolding(grid, number_);
-    ShareOut(context, grid.image_rows(),
-             std::max(images->TotalBytes(), patches.TotalBytes()),
-             [&](Range which) { fold(patches.data(), which, images->data()); });
+    const Plan plan = PlanFolding(grid, number_);
+    ShareOut(
+        context, plan.units,
+        std::max(images->TotalBytes(), patches.TotalBytes()),
+        [&](Range which) { plan.run(patches.data(), which, images->data()); });
   }
 
  private:
-  PatchSpec spec_;
+  PatchAttributes attributes_;
   Number number_;
 };
 
 REGISTER_KERNEL_BUILDER(
     Name("TFPatches>ExtractPatches").Device(tensorflow::DEVICE_CPU),
-    ExtractPatchesOp);
+    OwnExtractPatchesOp);
 
 REGISTER_KERNEL_BUILDER(
     Name("TFPatches>FoldPatches").Device(tensorflow::DEVICE_CPU),

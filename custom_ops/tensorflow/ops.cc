@@ -1,7 +1,6 @@
 // Definitions of the ops, and what can be said of their results' shapes before
 // they run.
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
-#include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tensorflow/request.h"
@@ -21,104 +19,131 @@ using ::tensorflow::shape_inference::DimensionHandle;
 using ::tensorflow::shape_inference::InferenceContext;
 using ::tensorflow::shape_inference::ShapeHandle;
 
-bool SpaceIsKnown(InferenceContext* c, ShapeHandle images) {
-  return c->RankKnown(images) && c->ValueKnown(c->Dim(images, 1)) &&
-         c->ValueKnown(c->Dim(images, 2));
+bool SpaceIsKnown(InferenceContext* c, ShapeHandle images, int axes) {
+  if (!c->RankKnown(images)) return false;
+  for (int i = 1; i <= axes; ++i) {
+    if (!c->ValueKnown(c->Dim(images, i))) return false;
+  }
+  return true;
 }
 
 // TensorFlow's shape function calls invalid what its kernel accepts, a list of
 // more than four values, and what its kernel calls out of range: strides, at
 // which it looks only where it counts patches.
-absl::Status CheckBeforeKernel(InferenceContext* c, ShapeHandle images) {
-  std::vector<int32_t> sizes, strides, rates;
-  TF_RETURN_IF_ERROR(c->GetAttr("ksizes", &sizes));
-  TF_RETURN_IF_ERROR(c->GetAttr("strides", &strides));
-  TF_RETURN_IF_ERROR(c->GetAttr("rates", &rates));
-  if (sizes.size() != 4) return ToStatus(WrongLength("sizes", sizes));
-  if (strides.size() != 4) return ToStatus(WrongLength("strides", strides));
-  if (rates.size() != 4) return ToStatus(WrongLength("rates", rates));
-  if (SpaceIsKnown(c, images) && std::min(strides[1], strides[2]) < 1) {
-    return absl::InvalidArgumentError(TooSmall("strides", strides).message);
+absl::Status CheckBeforeKernel(InferenceContext* c, ShapeHandle images,
+                               const PatchAttributes& attributes, int axes) {
+  const auto& [sizes, strides, rates, padding, paddings, border] = attributes;
+  const size_t length = axes + 2;
+  if (sizes.size() != length) {
+    return ToStatus(WrongLength("sizes", sizes, axes));
+  }
+  if (strides.size() != length) {
+    return ToStatus(WrongLength("strides", strides, axes));
+  }
+  if (rates.size() != length) {
+    return ToStatus(WrongLength("rates", rates, axes));
+  }
+  if (SpaceIsKnown(c, images, axes) &&
+      *std::min_element(&strides[1], &strides[axes + 1]) < 1) {
+    return absl::InvalidArgumentError(
+        TooSmall("strides", strides, axes).message);
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadPatchSpec(InferenceContext* c, ShapeHandle images,
-                           PatchSpec* spec) {
-  TF_RETURN_IF_ERROR(CheckBeforeKernel(c, images));
-  return tf_patches::ReadPatchSpec(c, spec);
+absl::Status ReadPatchSpec(InferenceContext* c, ShapeHandle images, int axes,
+                           const PatchAttributes& attributes, PatchSpec* spec) {
+  TF_RETURN_IF_ERROR(CheckBeforeKernel(c, images, attributes, axes));
+  return ToStatus(ParsePatchSpec(attributes, axes, spec));
 }
 
-absl::Status WithRank4(InferenceContext* c, Refusal* wrong,
-                       ShapeHandle* shape) {
-  if (c->WithRank(c->input(0), 4, shape).ok()) return absl::OkStatus();
-  return ToStatus(wrong(c->DebugString(c->input(0))));
+// Reads the attributes, and how many axes of space the first input has.
+absl::Status ReadRequest(InferenceContext* c, PatchAttributes* attributes,
+                         int* axes) {
+  TF_RETURN_IF_ERROR(ReadAttributes(c, attributes));
+  const ShapeHandle input = c->input(0);
+  *axes = CountAxes(c->RankKnown(input) ? c->Rank(input) : 0, *attributes);
+  return absl::OkStatus();
 }
 
-absl::Status CountPatches(InferenceContext* c, const char* name,
-                          DimensionHandle image, const AxisSpec& spec,
-                          Padding padding, DimensionHandle* count) {
+absl::Status WithAxes(InferenceContext* c, int axes, Refusal* wrong,
+                      ShapeHandle* shape) {
+  if (c->WithRank(c->input(0), axes + 2, shape).ok()) return absl::OkStatus();
+  return ToStatus(wrong(axes, c->DebugString(c->input(0))));
+}
+
+absl::Status CountPatches(InferenceContext* c, int axis, DimensionHandle image,
+                          const PatchSpec& spec, DimensionHandle* count) {
+  const AxisSpec& wanted = spec.axis[axis];
   if (c->ValueKnown(image)) {
-    Axis axis;
-    if (auto error = MakeAxis(name, c->Value(image), spec, padding, &axis)) {
+    Axis made;
+    if (auto error = MakeAxis(kAxisNames[axis], c->Value(image), wanted,
+                              spec.padding, spec.border, &made)) {
       return ToStatus(error);
     }
-    *count = c->MakeDim(axis.count);
+    *count = c->MakeDim(made.count);
     return absl::OkStatus();
   }
-  const bool one_per_pixel = spec.stride == 1 && (padding == Padding::kSame ||
-                                                  spec.EffectiveSize() == 1);
+  const bool is_same =
+      spec.padding == Padding::kSame || spec.padding == Padding::kSameUnclamped;
+  const bool one_per_pixel =
+      wanted.stride == 1 &&
+      (is_same || wanted.EffectiveSize() == 1 + wanted.before + wanted.after);
   *count = one_per_pixel ? image : c->UnknownDim();
   return absl::OkStatus();
 }
 
-// The shape of the patches of `images`, of rank 4.
+// The shape of the patches of `images`, of as many axes as `spec`.
 absl::Status PatchesShape(InferenceContext* c, ShapeHandle images,
                           const PatchSpec& spec, ShapeHandle* patches) {
-  const DimensionHandle batch = c->Dim(images, 0);
-  const DimensionHandle depth = c->Dim(images, 3);
-  DimensionHandle rows, cols, patch_depth;
-  TF_RETURN_IF_ERROR(CountPatches(c, "rows", c->Dim(images, 1), spec.rows,
-                                  spec.padding, &rows));
-  TF_RETURN_IF_ERROR(CountPatches(c, "cols", c->Dim(images, 2), spec.cols,
-                                  spec.padding, &cols));
-  TF_RETURN_IF_ERROR(
-      c->Multiply(depth, spec.rows.size * spec.cols.size, &patch_depth));
-  if (c->FullyDefined(images)) {
-    PatchGrid grid;
-    const std::array<int64_t, 4> shape = {
-        c->Value(batch), c->Value(c->Dim(images, 1)),
-        c->Value(c->Dim(images, 2)), c->Value(depth)};
-    TF_RETURN_IF_ERROR(ToStatus(MakePatchGrid(shape, spec, &grid)));
+  std::vector<DimensionHandle> shape = {c->Dim(images, 0)};
+  for (int i = 1; i <= spec.axes; ++i) {
+    TF_RETURN_IF_ERROR(CountPatches(c, kMostAxes - spec.axes - 1 + i,
+                                    c->Dim(images, i), spec,
+                                    &shape.emplace_back()));
   }
-  *patches = c->MakeShape({batch, rows, cols, patch_depth});
+  TF_RETURN_IF_ERROR(c->Multiply(c->Dim(images, spec.axes + 1),
+                                 spec.patch_pixels(), &shape.emplace_back()));
+  if (c->FullyDefined(images)) {
+    Shape known;
+    for (int i = 0; i < spec.axes + 2; ++i) {
+      known.push_back(c->Value(c->Dim(images, i)));
+    }
+    PatchGrid grid;
+    TF_RETURN_IF_ERROR(ToStatus(MakePatchGrid(known, spec, &grid)));
+  }
+  *patches = c->MakeShape(shape);
   return absl::OkStatus();
 }
 
 absl::Status ExtractPatchesShape(InferenceContext* c) {
+  PatchAttributes attributes;
+  int axes;
+  TF_RETURN_IF_ERROR(ReadRequest(c, &attributes, &axes));
   ShapeHandle images, patches;
-  TF_RETURN_IF_ERROR(WithRank4(c, WrongImages, &images));
+  TF_RETURN_IF_ERROR(WithAxes(c, axes, WrongImages, &images));
   PatchSpec spec;
-  TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
+  TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, axes, attributes, &spec));
   TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &patches));
   c->set_output(0, patches);
   return absl::OkStatus();
 }
 
 // The shape in the input `image_shape`, as far as it is known.
-absl::Status ReadImageShape(InferenceContext* c, ShapeHandle* images) {
+absl::Status ReadImageShape(InferenceContext* c, int axes,
+                            ShapeHandle* images) {
   ShapeHandle vector;
   DimensionHandle length;
   if (!c->WithRank(c->input(1), 1, &vector).ok() ||
-      !c->WithValue(c->Dim(vector, 0), 4, &length).ok()) {
-    return ToStatus(WrongImageShape(c->DebugString(c->input(1))));
+      !c->WithValue(c->Dim(vector, 0), axes + 2, &length).ok()) {
+    return ToStatus(WrongImageShape(axes, c->DebugString(c->input(1))));
   }
   const absl::Status status = c->MakeShapeFromShapeTensor(1, images);
   if (!status.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("image_shape cannot be read: ", status.message()));
   }
-  return c->WithRank(*images, 4, images);
+  return c->WithRank(*images, axes + 2, images);
 }
 
 // Completes `images`, which an image_shape that is not known leaves open, by
@@ -128,25 +153,28 @@ absl::Status Complete(InferenceContext* c, ShapeHandle patches,
   if (!c->ValueKnown(c->Dim(*images, 0))) {
     TF_RETURN_IF_ERROR(c->ReplaceDim(*images, 0, c->Dim(patches, 0), images));
   }
-  const DimensionHandle values = c->Dim(patches, 3);
-  if (c->ValueKnown(c->Dim(*images, 3)) || !c->ValueKnown(values)) {
+  const int last = spec.axes + 1;
+  const DimensionHandle values = c->Dim(patches, last);
+  if (c->ValueKnown(c->Dim(*images, last)) || !c->ValueKnown(values)) {
     return absl::OkStatus();
   }
-  const int64_t pixels = spec.rows.size * spec.cols.size;
+  const int64_t pixels = spec.patch_pixels();
   if (c->Value(values) % pixels != 0) {
-    return ToStatus(NotWholePixels(spec.rows.size, spec.cols.size,
-                                   c->DebugString(patches)));
+    return ToStatus(NotWholePixels(pixels, c->DebugString(patches)));
   }
-  return c->ReplaceDim(*images, 3, c->MakeDim(c->Value(values) / pixels),
+  return c->ReplaceDim(*images, last, c->MakeDim(c->Value(values) / pixels),
                        images);
 }
 
 absl::Status FoldPatchesShape(InferenceContext* c) {
+  PatchAttributes attributes;
+  int axes;
+  TF_RETURN_IF_ERROR(ReadRequest(c, &attributes, &axes));
   ShapeHandle patches, images, expected, same;
-  TF_RETURN_IF_ERROR(WithRank4(c, WrongPatches, &patches));
-  TF_RETURN_IF_ERROR(ReadImageShape(c, &images));
+  TF_RETURN_IF_ERROR(WithAxes(c, axes, WrongPatches, &patches));
+  TF_RETURN_IF_ERROR(ReadImageShape(c, axes, &images));
   PatchSpec spec;
-  TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, &spec));
+  TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, axes, attributes, &spec));
   TF_RETURN_IF_ERROR(Complete(c, patches, spec, &images));
   TF_RETURN_IF_ERROR(PatchesShape(c, images, spec, &expected));
   if (!c->Merge(patches, expected, &same).ok()) {
@@ -157,6 +185,12 @@ absl::Status FoldPatchesShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+constexpr char kPadding[] =
+    "padding: {'SAME', 'VALID', 'EXPLICIT', 'SAME_UNCLAMPED'}";
+constexpr char kExplicitPaddings[] = "explicit_paddings: list(int) = []";
+constexpr char kMode[] =
+    "mode: {'CONSTANT', 'REFLECT', 'SYMMETRIC', 'EDGE', 'WRAP'} = 'CONSTANT'";
+
 REGISTER_OP("TFPatches>ExtractPatches")
     .Input("images: T")
     .Output("patches: T")
@@ -166,7 +200,10 @@ REGISTER_OP("TFPatches>ExtractPatches")
     .Attr(
         "T: {bfloat16, half, float, double, int8, int16, int32, int64, uint8, "
         "uint16, uint32, uint64, complex64, complex128, bool}")
-    .Attr(tensorflow::GetPaddingAttrString())
+    .Attr(kPadding)
+    .Attr(kExplicitPaddings)
+    .Attr(kMode)
+    .Attr("constant_values: string = ''")
     .SetShapeFn(ExtractPatchesShape);
 
 REGISTER_OP("TFPatches>FoldPatches")
@@ -180,7 +217,9 @@ REGISTER_OP("TFPatches>FoldPatches")
         "T: {bfloat16, half, float, double, int8, int16, int32, int64, uint8, "
         "uint16, uint32, uint64, complex64, complex128}")
     .Attr("Tshape: {int32, int64} = DT_INT64")
-    .Attr(tensorflow::GetPaddingAttrString())
+    .Attr(kPadding)
+    .Attr(kExplicitPaddings)
+    .Attr(kMode)
     .SetShapeFn(FoldPatchesShape);
 
 }  // namespace

@@ -4,14 +4,13 @@
 #define TF_PATCHES_TENSORFLOW_REQUEST_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
-#include "tensorflow/core/util/padding.h"
 
 namespace tf_patches {
 
@@ -32,21 +31,52 @@ inline absl::Status ToStatus(const std::optional<Error>& error) {
 }
 
 // How a tensor of a shape is refused.
-using Refusal = Error(const std::string& shape);
+using Refusal = Error(int axes, const std::string& shape);
 
-// `Context` is an OpKernelConstruction or an InferenceContext.
+// The op definitions admit no other names.
+inline Padding ToPadding(const std::string& name) {
+  static const std::map<std::string, Padding> paddings = {
+      {"VALID", Padding::kValid},
+      {"SAME", Padding::kSame},
+      {"SAME_UNCLAMPED", Padding::kSameUnclamped},
+      {"EXPLICIT", Padding::kExplicit}};
+  return paddings.at(name);
+}
+
+inline Border ToBorder(const std::string& mode) {
+  static const std::map<std::string, Border> borders = {
+      {"CONSTANT", Border::kConstant},
+      {"REFLECT", Border::kReflect},
+      {"SYMMETRIC", Border::kSymmetric},
+      {"EDGE", Border::kEdge},
+      {"WRAP", Border::kWrap}};
+  return borders.at(mode);
+}
+
+// Those that TensorFlow's own ops have too. `Context` is an
+// OpKernelConstruction or an InferenceContext.
 template <typename Context>
-absl::Status ReadPatchSpec(Context* context, PatchSpec* spec) {
-  std::vector<int32_t> sizes, strides, rates;
-  tensorflow::Padding padding;
-  absl::Status status = context->GetAttr("ksizes", &sizes);
-  status.Update(context->GetAttr("strides", &strides));
-  status.Update(context->GetAttr("rates", &rates));
+absl::Status ReadBuiltinAttributes(Context* context,
+                                   PatchAttributes* attributes) {
+  std::string padding;
+  absl::Status status = context->GetAttr("ksizes", &attributes->sizes);
+  status.Update(context->GetAttr("strides", &attributes->strides));
   status.Update(context->GetAttr("padding", &padding));
-  if (!status.ok()) return status;
-  return ToStatus(ParsePatchSpec(
-      sizes, strides, rates,
-      padding == tensorflow::SAME ? Padding::kSame : Padding::kValid, spec));
+  if (status.ok()) attributes->padding = ToPadding(padding);
+  return status;
+}
+
+// All those of our ops.
+template <typename Context>
+absl::Status ReadAttributes(Context* context, PatchAttributes* attributes) {
+  std::string mode;
+  absl::Status status = ReadBuiltinAttributes(context, attributes);
+  status.Update(context->GetAttr("rates", &attributes->rates));
+  status.Update(
+      context->GetAttr("explicit_paddings", &attributes->explicit_paddings));
+  status.Update(context->GetAttr("mode", &mode));
+  if (status.ok()) attributes->border = ToBorder(mode);
+  return status;
 }
 
 }  // namespace tf_patches

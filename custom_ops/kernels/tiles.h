@@ -1,0 +1,48 @@
+// Images cut into tiles, for work that goes row by row within each.
+#ifndef TF_PATCHES_KERNELS_TILES_H_
+#define TF_PATCHES_KERNELS_TILES_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "geometry/axis.h"
+
+namespace tf_patches {
+
+// Each row of `cols` pixels in tiles of up to `width`. A unit of work is a row
+// of a tile; units are numbered in the order in which their pixels are stored.
+class Tiles {
+ public:
+  Tiles(int64_t cols, int64_t width)
+      : cols_(cols), width_(width), count_((cols + width - 1) / width) {}
+
+  int64_t count() const { return count_; }
+
+  Range Cols(int64_t tile) const {
+    return {tile * width_, std::min(cols_, (tile + 1) * width_)};
+  }
+
+  // Calls `use` with each tile and its rows that are among the units `which`.
+  template <typename Use>
+  void ForEach(Range which, const Use& use) const {
+    for (int64_t tile = 0; tile < count_; ++tile) {
+      const Range rows = {RowsBefore(which.begin, tile),
+                          RowsBefore(which.end, tile)};
+      if (!rows.empty()) use(tile, rows);
+    }
+  }
+
+ private:
+  // Rows of a tile among the units before `unit`.
+  int64_t RowsBefore(int64_t unit, int64_t tile) const {
+    return (unit - tile + count_ - 1) / count_;
+  }
+
+  int64_t cols_;
+  int64_t width_;
+  int64_t count_;
+};
+
+}  // namespace tf_patches
+
+#endif  // TF_PATCHES_KERNELS_TILES_H_
