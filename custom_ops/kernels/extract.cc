@@ -58,26 +58,25 @@ Loop Spaced(int64_t count, int64_t apart, int64_t unit) {
   return {count, StepBetween(count, apart, unit)};
 }
 
-// Patches of one line whose columns all lie in the image, as pieces of `length`
-// bytes: scattered over the image, side by side in the patches.
+// The lines of patches: one, several that lie in the image, or any.
+enum class Lines { kOne, kInside, kAny };
+
+// Patches of one line whose columns all lie in the image, as lines of pieces of
+// `length` bytes: scattered over the image, side by side in the patches.
 struct Pieces {
   Loop patches;
-  const int64_t* rows;  // where the first piece of each row lies, or kNoRow
-  int64_t row_count;
-  Loop inner;  // the pieces of a row
+  const int64_t* lines;  // where the first piece of each lies, or kNoRow
+  int64_t line_count;
+  Lines kind;
+  int64_t reach;  // of the first patch, to its last line
+  Loop line;      // the pieces of a line
   int64_t length;
   const Constant& constant;
 
-  int64_t row_bytes() const { return inner.count * length; }
-  int64_t patch_bytes() const { return row_count * row_bytes(); }
-  bool IsWhole() const {
-    return std::count(rows, rows + row_count, kNoRow) == 0;
-  }
+  int64_t line_bytes() const { return line.count * length; }
+  int64_t patch_bytes() const { return line_count * line_bytes(); }
   // Bytes from the first patch's `src` to the start of its last piece.
-  int64_t span() const {
-    return *std::max_element(rows, rows + row_count) +
-           (inner.count - 1) * inner.step;
-  }
+  int64_t span() const { return reach + (line.count - 1) * line.step; }
 };
 
 // Copies `count` pieces that are `step` apart; a constant count unrolls.
@@ -93,70 +92,62 @@ char* CopyLine(const Copy& copy, int64_t length, Loop line, const char* src,
   return dst;
 }
 
-// `kWhole` patches have all their rows in the image. The pieces come by value,
-// and constantly many rows are copied, since no store can change a local copy.
-template <int kRows, int kInner, bool kWhole, typename Copy>
+// The pieces come by value, since no store can change a local copy.
+template <int kCount, Lines kLines, typename Copy>
 void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
-  int64_t copied[std::max(kRows, 1)];
-  std::copy_n(pieces.rows, kRows, copied);
-  const int64_t* const rows = kRows > 0 ? copied : pieces.rows;
-  const int64_t row_count = kRows > 0 ? kRows : pieces.row_count;
   dst += which.begin * pieces.patch_bytes();
   src += which.begin * pieces.patches.step;
+  if (kLines == Lines::kOne) src += pieces.lines[0];
   for (int64_t n = which.size(); n > 0; --n, src += pieces.patches.step) {
-    for (int64_t i = 0; i < row_count; ++i) {
-      if (!kWhole && rows[i] == kNoRow) {
-        dst = pieces.constant.Fill(dst, pieces.row_bytes());
+    if constexpr (kLines == Lines::kOne) {
+      dst = CopyLine<kCount>(copy, pieces.length, pieces.line, src, dst);
+      continue;
+    }
+    for (int64_t i = 0; i < pieces.line_count; ++i) {
+      const int64_t line = pieces.lines[i];
+      if (kLines == Lines::kAny && line == kNoRow) {
+        dst = pieces.constant.Fill(dst, pieces.line_bytes());
         continue;
       }
-      dst = CopyLine<kInner>(copy, pieces.length, pieces.inner, src + rows[i],
-                             dst);
+      dst = CopyLine<kCount>(copy, pieces.length, pieces.line, src + line, dst);
     }
   }
 }
 
-// Without its loops, a patch of a few short pieces takes a quarter of the time.
+template <int kCount, typename Copy>
+void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
+                 const char* src, char* dst) {
+  switch (pieces.kind) {
+    case Lines::kOne:
+      return CopyPatches<kCount, Lines::kOne>(pieces, copy, which, src, dst);
+    case Lines::kInside:
+      return CopyPatches<kCount, Lines::kInside>(pieces, copy, which, src, dst);
+    case Lines::kAny:
+      return CopyPatches<kCount, Lines::kAny>(pieces, copy, which, src, dst);
+  }
+}
+
+// Without its loop, a patch of a few short pieces takes a quarter of the time.
 template <typename Copy>
 void CopyFewPieces(const Pieces& pieces, const Copy& copy, Range which,
                    const char* src, char* dst) {
-  const bool is_solid = pieces.inner.count == 1;
-  if (!pieces.IsWhole()) {
-    const auto copy_patches = is_solid ? CopyPatches<0, 1, false, Copy>
-                                       : CopyPatches<0, 0, false, Copy>;
-    return copy_patches(pieces, copy, which, src, dst);
-  }
-  switch (is_solid ? pieces.row_count : -pieces.inner.count) {
+  switch (pieces.line.count) {
     case 1:
-      return CopyPatches<1, 1, true>(pieces, copy, which, src, dst);
+      return CopyPatches<1>(pieces, copy, which, src, dst);
     case 2:
-      return CopyPatches<2, 1, true>(pieces, copy, which, src, dst);
+      return CopyPatches<2>(pieces, copy, which, src, dst);
     case 3:
-      return CopyPatches<3, 1, true>(pieces, copy, which, src, dst);
+      return CopyPatches<3>(pieces, copy, which, src, dst);
     case 4:
-      return CopyPatches<4, 1, true>(pieces, copy, which, src, dst);
+      return CopyPatches<4>(pieces, copy, which, src, dst);
     case 5:
-      return CopyPatches<5, 1, true>(pieces, copy, which, src, dst);
+      return CopyPatches<5>(pieces, copy, which, src, dst);
     case 7:
-      return CopyPatches<7, 1, true>(pieces, copy, which, src, dst);
-    case 9:
-      return CopyPatches<9, 1, true>(pieces, copy, which, src, dst);
-    case -2:
-      return CopyPatches<0, 2, true>(pieces, copy, which, src, dst);
-    case -3:
-      return CopyPatches<0, 3, true>(pieces, copy, which, src, dst);
-    case -4:
-      return CopyPatches<0, 4, true>(pieces, copy, which, src, dst);
-    case -5:
-      return CopyPatches<0, 5, true>(pieces, copy, which, src, dst);
-    case -7:
-      return CopyPatches<0, 7, true>(pieces, copy, which, src, dst);
+      return CopyPatches<7>(pieces, copy, which, src, dst);
     default:
-      break;
+      return CopyPatches<0>(pieces, copy, which, src, dst);
   }
-  const auto copy_patches =
-      is_solid ? CopyPatches<0, 1, true, Copy> : CopyPatches<0, 0, true, Copy>;
-  copy_patches(pieces, copy, which, src, dst);
 }
 
 // No copy of a piece runs over its end by more.
@@ -187,10 +178,10 @@ int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
   if (lanes < kFewest || lanes > kMost) return 0;
   const char* lane_src[kMost + kLanes] = {};  // null for a lane of the constant
   int64_t lane = 0;
-  for (int64_t i = 0; i < pieces.row_count; ++i) {
-    for (int64_t k = 0; k < pieces.inner.count; ++k, ++lane) {
-      if (pieces.rows[i] == kNoRow) continue;
-      lane_src[lane] = src + pieces.rows[i] + k * pieces.inner.step;
+  for (int64_t i = 0; i < pieces.line_count; ++i) {
+    for (int64_t k = 0; k < pieces.line.count; ++k, ++lane) {
+      if (pieces.lines[i] == kNoRow) continue;
+      lane_src[lane] = src + pieces.lines[i] + k * pieces.line.step;
     }
   }
   char outside[16];
@@ -240,6 +231,12 @@ int64_t CopyByTransposing(const Pieces&, const char*, char*, const char*) {
 }
 #endif
 
+// Compiles `run` by itself, where its loops have all registers.
+template <typename Run>
+[[gnu::noinline]] void RunAlone(const Run& run) {
+  run();
+}
+
 void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
                 char* dst, const char* dst_end) {
   const int64_t done = CopyByTransposing(pieces, src, dst, dst_end);
@@ -252,10 +249,10 @@ void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
     if constexpr (std::decay_t<decltype(wide)>::kGainsByVectors) {
       WithWidestVectors(copy);
     } else {
-      copy();
+      RunAlone(copy);
     }
-    CopyPatches<0, 0, false>(pieces, ExactCopy{pieces.length},
-                             {safe, pieces.patches.count}, src, dst);
+    CopyPatches<0>(pieces, ExactCopy{pieces.length},
+                   {safe, pieces.patches.count}, src, dst);
   });
 }
 
@@ -272,7 +269,9 @@ struct Rows {
   const char* image;
   int64_t list[kMostRows];  // from `image` on, or kNoRow
   int64_t count;
-  bool is_even;  // they are as far apart as those of any patch inside
+  int64_t last;     // of the list, the furthest; kNoRow if all are outside
+  bool are_inside;  // all of them
+  bool are_even;    // all of a patch, as far apart as those of any inside
 };
 
 class Extractor {
@@ -282,8 +281,11 @@ class Extractor {
       : grid_(grid),
         pixel_(grid.depth * element_bytes),
         image_row_(grid.cols().image * pixel_),
+        image_(grid.planes().image * grid.rows().image * image_row_),
         patch_row_(grid.cols().patch * pixel_),
-        inside_(grid.cols().Inside()),
+        planes_inside_(grid.planes().Inside()),
+        rows_inside_(grid.rows().Inside()),
+        cols_inside_(grid.cols().Inside()),
         constant_(constant, element_bytes),
         shuffles_(grid, pixel_),
         is_streamed_(grid.patch_count() * patch_bytes() >= streamed_bytes &&
@@ -361,32 +363,35 @@ class Extractor {
   void Copy(const Images& images, const Block& block, char* dst,
             const char* dst_end) const {
     Rows rows;
-    if (!FindRows(images, block, &rows)) {
+    FindRows(images, block, &rows);
+    if (rows.last == kNoRow) {
       constant_.Fill(dst, BytesOf(block));
       return;
     }
     const Range cols = block.cols;
     const int64_t inside_begin =
-        std::clamp(inside_.begin, cols.begin, cols.end);
-    const int64_t inside_end = std::clamp(inside_.end, inside_begin, cols.end);
+        std::clamp(cols_inside_.begin, cols.begin, cols.end);
+    const int64_t inside_end =
+        std::clamp(cols_inside_.end, inside_begin, cols.end);
     dst = CopyBorder(rows, {cols.begin, inside_begin}, dst);
     dst = CopyInside(images, rows, {inside_begin, inside_end}, dst, dst_end);
     CopyBorder(rows, {inside_end, cols.end}, dst);
   }
 
-  // Returns whether any of the rows lies in the image.
-  bool FindRows(const Images& images, const Block& block, Rows* rows) const {
+  void FindRows(const Images& images, const Block& block, Rows* rows) const {
     const Axis& up = grid_.planes();
     const Axis& down = grid_.rows();
-    const int64_t i = block.line % down.count;
     const int64_t plane_line = block.line / down.count;
-    const int64_t p = plane_line % up.count;
-    const int64_t image_bytes = up.image * down.image * image_row_;
-    rows->image = images.begin + plane_line / up.count * image_bytes;
+    const int64_t i = block.line - plane_line * down.count;
+    const int64_t batch = plane_line / up.count;
+    const int64_t p = plane_line - batch * up.count;
+    rows->image = images.begin + batch * image_;
     rows->count = block.taps.size();
-    rows->is_even = up.Inside().Holds(p) && down.Inside().Holds(i) &&
-                    rows->count == grid_.patch_rows();
-    bool any = false;
+    const bool is_inside = planes_inside_.Holds(p) && rows_inside_.Holds(i);
+    rows->are_even = is_inside && rows->count == grid_.patch_rows();
+    if (rows->are_even) return ListEvenRows(p, i, rows);
+    rows->are_inside = true;
+    rows->last = kNoRow;
     int64_t tap = block.taps.begin % down.patch;
     int64_t n = 0;
     for (int64_t plane_tap = block.taps.begin / down.patch; n < rows->count;
@@ -397,10 +402,27 @@ class Extractor {
         const bool exists = plane >= 0 && row >= 0;
         rows->list[n] =
             exists ? (plane * down.image + row) * image_row_ : kNoRow;
-        any |= exists;
+        rows->are_inside &= exists;
+        rows->last = std::max(rows->last, rows->list[n]);
       }
     }
-    return any;
+  }
+
+  void ListEvenRows(int64_t p, int64_t i, Rows* rows) const {
+    const Axis& up = grid_.planes();
+    const Axis& down = grid_.rows();
+    int64_t plane = (up.Start(p) * down.image + down.Start(i)) * image_row_;
+    int64_t n = 0;
+    for (int64_t k = 0; k < up.patch; ++k) {
+      int64_t row = plane;
+      for (int64_t t = 0; t < down.patch; ++t) {
+        rows->list[n++] = row;
+        row += down.rate * image_row_;
+      }
+      plane += up.rate * down.image * image_row_;
+    }
+    rows->last = rows->list[n - 1];
+    rows->are_inside = true;
   }
 
   char* CopyInside(const Images& images, const Rows& rows, Range cols,
@@ -410,39 +432,64 @@ class Extractor {
     const auto source = [&] {
       return rows.image + across.Start(cols.begin) * pixel_;
     };
-    if (rows.is_even) {
+    if (rows.are_even) {
       const int64_t done =
           shuffles_.Copy(cols.size(), source() + rows.list[0], images.end, dst);
       cols.begin += done;
       dst += done * patch_bytes();
       if (cols.empty()) return dst;
     }
-    Pieces pieces = {
-        Spaced(cols.size(), across.stride, pixel_), rows.list, rows.count,
-        Spaced(across.patch, across.rate, pixel_),  pixel_,    constant_};
+    int64_t planes[kMostRows];
+    Pieces pieces = {Spaced(cols.size(), across.stride, pixel_),
+                     rows.list,
+                     rows.count,
+                     rows.are_inside ? Lines::kInside : Lines::kAny,
+                     rows.last,
+                     Spaced(across.patch, across.rate, pixel_),
+                     pixel_,
+                     constant_};
     char* const end = dst + cols.size() * pieces.patch_bytes();
-    Merge(&pieces);
+    if (across.rate == 1 || across.patch == 1) {
+      pieces.length = patch_row_;
+      pieces.line = {1, 0};
+      if (rows.are_even) TakePlanes(rows, &pieces, planes);
+      JoinPatches(&pieces);
+    }
+    if (rows.are_inside && pieces.line_count == 1) pieces.kind = Lines::kOne;
     CopyPieces(pieces, source(), images.end, dst, dst_end);
     return end;
   }
 
-  // Makes one piece of pieces that lie side by side in the image too: the
-  // pixels of a patch row at rate 1, then patches of one row that do not
-  // overlap.
-  static void Merge(Pieces* pieces) {
-    if (pieces->inner.step != pieces->length) return;
-    pieces->length *= pieces->inner.count;
-    pieces->inner = {1, 0};
-    if (pieces->row_count == 1 && pieces->patches.step == pieces->length) {
-      pieces->length *= pieces->patches.count;
-      pieces->patches.count = 1;
+  // Makes lines of the rows that are as far apart as each other: those of a
+  // plane.
+  void TakePlanes(const Rows& rows, Pieces* pieces, int64_t* planes) const {
+    const Axis& down = grid_.rows();
+    for (int64_t i = 0; i < grid_.planes().patch; ++i) {
+      planes[i] = rows.list[i * down.patch];
     }
+    pieces->lines = planes;
+    pieces->line_count = grid_.planes().patch;
+    pieces->reach = planes[pieces->line_count - 1];
+    pieces->line = Spaced(down.patch, down.rate, image_row_);
+  }
+
+  // Makes one piece of patches that lie side by side in the image too.
+  static void JoinPatches(Pieces* pieces) {
+    if (pieces->patch_bytes() != pieces->length ||
+        pieces->patches.step != pieces->length) {
+      return;
+    }
+    pieces->length *= pieces->patches.count;
+    pieces->patches.count = 1;
   }
 
   // Patches that cross the left or the right edge of the image.
   char* CopyBorder(const Rows& rows, Range cols, char* dst) const {
+    const Axis& across = grid_.cols();
     for (int64_t col = cols.begin; col < cols.end; ++col) {
-      const Range taps = grid_.cols().TapsInside(col);
+      const Range taps = across.TapsInside(col);
+      const int64_t first =
+          taps.empty() ? 0 : across.Pixel(col, taps.begin) * pixel_;
       for (int64_t i = 0; i < rows.count; ++i) {
         if (rows.list[i] == kNoRow) {
           dst = constant_.Fill(dst, patch_row_);
@@ -450,28 +497,26 @@ class Extractor {
         }
         const char* const row = rows.image + rows.list[i];
         dst = CopyOutside(row, col, {0, taps.begin}, dst);
-        dst = CopyPixels(row, col, taps, dst);
-        dst = CopyOutside(row, col, {taps.end, grid_.cols().patch}, dst);
+        dst = CopyPixels(row + first, taps.size(), dst);
+        dst = CopyOutside(row, col, {taps.end, across.patch}, dst);
       }
     }
     return dst;
   }
 
-  char* CopyPixels(const char* row, int64_t col, Range taps, char* dst) const {
-    if (taps.empty()) return dst;
-    const Axis& across = grid_.cols();
-    row += across.Pixel(col, taps.begin) * pixel_;
-    if (across.rate == 1) {
-      std::memcpy(dst, row, taps.size() * pixel_);
-      return dst + taps.size() * pixel_;
+  char* CopyPixels(const char* src, int64_t count, char* dst) const {
+    if (grid_.cols().rate == 1) {
+      std::memcpy(dst, src, count * pixel_);
+      return dst + count * pixel_;
     }
     return CopyLine<0>(ExactCopy{pixel_}, pixel_,
-                       Spaced(taps.size(), across.rate, pixel_), row, dst);
+                       Spaced(count, grid_.cols().rate, pixel_), src, dst);
   }
 
   // What the taps of a patch see beyond the edge.
   char* CopyOutside(const char* row, int64_t col, Range taps, char* dst) const {
     const Axis& across = grid_.cols();
+    if (taps.empty()) return dst;
     if (across.border == Border::kConstant) {
       return constant_.Fill(dst, taps.size() * pixel_);
     }
@@ -485,8 +530,11 @@ class Extractor {
   const PatchGrid grid_;
   const int64_t pixel_;  // lengths in bytes
   const int64_t image_row_;
+  const int64_t image_;
   const int64_t patch_row_;
-  const Range inside_;
+  const Range planes_inside_;
+  const Range rows_inside_;
+  const Range cols_inside_;
   const Constant constant_;
   const ShufflePlan shuffles_;
   const bool is_streamed_;

@@ -9,12 +9,15 @@
 
 namespace tf_patches {
 
-// Each row of `cols` pixels in tiles of up to `width`. A unit of work is a row
-// of a tile; units are numbered in the order in which their pixels are stored.
+// Each row of `cols` pixels in as few tiles of up to `most` as it takes, about
+// as wide as each other. A unit of work is a row of a tile; units are numbered
+// in the order in which their pixels are stored.
 class Tiles {
  public:
-  Tiles(int64_t cols, int64_t width)
-      : cols_(cols), width_(width), count_((cols + width - 1) / width) {}
+  Tiles(int64_t cols, int64_t most)
+      : cols_(cols),
+        count_((cols - 1) / most + 1),
+        width_((cols - 1) / count_ + 1) {}
 
   int64_t count() const { return count_; }
 
@@ -39,8 +42,8 @@ class Tiles {
   }
 
   int64_t cols_;
-  int64_t width_;
   int64_t count_;
+  int64_t width_;
 };
 
 }  // namespace tf_patches

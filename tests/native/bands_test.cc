@@ -1,8 +1,10 @@
 // The bands that a fold is planned in against the geometry, column by column.
+#include "kernels/bands.h"
+
+#include <algorithm>
 #include <vector>
 
-#include "geometry/patch_grid.h"
-#include "kernels/fold_gather.h"
+#include "geometry/axis.h"
 #include "native/check.h"
 #include "native/random.h"
 #include "native/tests.h"
@@ -10,28 +12,33 @@
 namespace tf_patches {
 namespace {
 
-// The patches over each of `cols`, as the bands tell; counts those told twice.
-std::vector<Cover> CoversOf(const std::vector<Band>& bands, Range cols,
-                            int64_t stride, int64_t* twice) {
-  const Cover untold = {0, 0, -1, 0, 0};
-  std::vector<Cover> covers(cols.size(), untold);
+using Taps = std::vector<Tap>;
+
+// The taps over each of `cols`, as the bands tell; counts those told twice.
+std::vector<Taps> TapsOf(const std::vector<Band>& bands, Range cols,
+                         int64_t stride, int64_t* twice) {
+  std::vector<Taps> taps(cols.size());
+  std::vector<bool> told(cols.size());
   for (const Band& band : bands) {
     for (int64_t n = 0; n < band.repeats; ++n) {
       for (int64_t i = 0; i < band.pixels; ++i) {
-        Cover& cover = covers[band.col - cols.begin + n * stride + i];
-        *twice += cover.count >= 0;
-        cover = band.cover;
-        cover.index += n;
-        cover.tap += i;
+        const int64_t at = band.col - cols.begin + n * stride + i;
+        *twice += told[at];
+        told[at] = true;
+        for (const Tap& tap : band.taps) {
+          taps[at].push_back({tap.index + n, tap.tap + i});
+        }
       }
     }
   }
-  return covers;
+  return taps;
 }
 
-bool Same(const Cover& a, const Cover& b) {
-  if (a.count != b.count) return false;
-  return a.count == 0 || (a.index == b.index && a.tap == b.tap);
+bool Same(const Taps& a, const Taps& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Tap& a, const Tap& b) {
+                      return a.index == b.index && a.tap == b.tap;
+                    });
 }
 
 Axis AnyAxis(Random& random) {
@@ -43,7 +50,10 @@ Axis AnyAxis(Random& random) {
           {1, stride, random.Between(1, 9), random.Between(1, 70)}),
       stride, random.Of<int64_t>({1, 1, 2, 3, random.Between(1, 12)})};
   Axis axis;
-  MakeAxis("cols", image, spec, Padding::kSame, &axis);
+  const Border border =
+      random.Of({Border::kConstant, Border::kConstant, Border::kReflect,
+                 Border::kSymmetric, Border::kEdge, Border::kWrap});
+  MakeAxis("cols", image, spec, Padding::kSame, border, &axis);
   if (random.OneIn(2)) axis.pad_before = 0;  // as with VALID
   return axis;
 }
@@ -59,14 +69,13 @@ void TestBands(Check& check) {
     const Range cols = {begin, random.OneIn(2)
                                    ? axis.image
                                    : random.Between(begin + 1, axis.image)};
-    const std::vector<Band> bands = BandFinder(axis, cols).Find();
+    const std::vector<Band> bands = FindBands(axis, cols);
     int64_t twice = 0;
-    const std::vector<Cover> covers =
-        CoversOf(bands, cols, axis.stride, &twice);
+    const std::vector<Taps> taps = TapsOf(bands, cols, axis.stride, &twice);
     check.Equal(twice, int64_t{0}, "columns told twice, seed ", seed);
     for (int64_t col = cols.begin; col < cols.end; ++col) {
-      check.That(Same(covers[col - cols.begin], axis.Over(col)), "column ", col,
-                 " of ", cols.begin, " to ", cols.end, ", seed ", seed);
+      check.That(Same(taps[col - cols.begin], axis.TapsOver(col)), "column ",
+                 col, " of ", cols.begin, " to ", cols.end, ", seed ", seed);
     }
     // However wide the image is: some at either border, and one turn of them.
     const int64_t most = 3 * (axis.EffectiveSize() + axis.stride) + 2;

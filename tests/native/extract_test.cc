@@ -14,44 +14,62 @@
 namespace tf_patches {
 namespace {
 
-std::vector<char> ExtractNaively(const Request& request, int64_t pixel_bytes,
+std::vector<char> ExtractNaively(const Request& request, int64_t patch_pixels,
+                                 int64_t pixel_bytes,
+                                 const std::string& constant,
                                  const char* images) {
-  std::vector<char> patches;
-  ForEachTap(request, [&](int64_t, int64_t pixel) {
+  std::vector<char> patches(patch_pixels * pixel_bytes);
+  ForEachTap(request, [&](int64_t tap, int64_t pixel) {
     for (int64_t i = 0; i < pixel_bytes; ++i) {
-      patches.push_back(pixel < 0 ? 0 : images[pixel * pixel_bytes + i]);
+      patches[tap * pixel_bytes + i] = pixel < 0
+                                           ? constant[i % constant.size()]
+                                           : images[pixel * pixel_bytes + i];
     }
   });
   return patches;
 }
 
+// The bytes of an element: zeros, all the same, or different ones.
+std::string AnyConstant(Random& random, int64_t element_bytes) {
+  std::string constant(element_bytes, random.Of<char>({0, 0, 7}));
+  if (random.OneIn(3)) {
+    for (char& byte : constant) byte = static_cast<char>(random.Between(0, 9));
+  }
+  return constant;
+}
+
 void CheckExtract(Check& check, Random& random, const Request& request,
                   int64_t element_bytes, CheckTrial* check_trial) {
-  const int64_t pixel_bytes = request.images[3] * element_bytes;
+  const int64_t pixel_bytes = request.depth() * element_bytes;
   PatchGrid grid;
   check.That(!MakePatchGrid(request.images, request.spec, &grid), request);
   if (grid.patch_count() == 0) return;
   const int64_t images_bytes =
-      grid.image_rows() * grid.cols.image * pixel_bytes;
+      grid.image_rows() * grid.cols().image * pixel_bytes;
   Buffer images(images_bytes, random.Between(0, 17), 0);
   FillWithBytes(random, &images);
+  const std::string constant = AnyConstant(random, element_bytes);
 
   const int64_t before = AnyImagesBefore(random, grid);
-  const int64_t patches_before = before * grid.rows.count * grid.cols.count;
+  const int64_t patches = grid.patch_count();
+  const int64_t patches_before = before * (patches / grid.batch);
   const int64_t patch_bytes = grid.patch_depth() * element_bytes;
   const int64_t image_bytes = images_bytes / grid.batch;
-  const int64_t patches = grid.patch_count();
+  const std::vector<char> expected =
+      ExtractNaively(request, patches * request.spec.patch_pixels(),
+                     pixel_bytes, constant, images.data());
   grid.batch += before;
-  const Extraction extract = PlanExtraction(grid, element_bytes);
-  check_trial(check, random,
-              {request, std::to_string(element_bytes) + "-byte elements",
-               ExtractNaively(request, pixel_bytes, images.data()), patches, 1,
-               [&](Range which, char* output) {
-                 extract(
-                     images.data() - before * image_bytes,
-                     {which.begin + patches_before, which.end + patches_before},
-                     output - patches_before * patch_bytes);
-               }});
+  const Plan plan = PlanExtraction(grid, element_bytes, constant);
+  check.Equal(plan.units, grid.patch_count(), "units of ", request);
+  check_trial(
+      check, random,
+      {request, std::to_string(element_bytes) + "-byte elements", expected,
+       patches, [=](int64_t patch) { return patch * patch_bytes; }, 1,
+       [&](Range which, char* output) {
+         plan.run(images.data() - before * image_bytes,
+                  {which.begin + patches_before, which.end + patches_before},
+                  output - patches_before * patch_bytes);
+       }});
 }
 
 int64_t AnyElementBytes(Random& random) {
@@ -69,31 +87,54 @@ void TestExtract(Check& check) {
 
 // Enough patches of scattered bytes that planning how to copy them pays.
 void TestManySmallPatches(Check& check) {
-  const AxisSpec dense = {3, 1, 1}, dilated = {3, 1, 2}, apart = {2, 2, 1};
-  const std::vector<PatchSpec> specs = {{dense, dense, Padding::kSame},
-                                        {dense, dense, Padding::kValid},
-                                        {dilated, dilated, Padding::kSame},
-                                        {dense, {1, 1, 1}, Padding::kSame},
-                                        {{3, 1, 1}, {2, 3, 1}, Padding::kSame},
-                                        {apart, apart, Padding::kValid}};
+  const AxisSpec point, dense = {3, 1, 1}, dilated = {3, 1, 2},
+                        apart = {2, 2, 1};
+  const std::vector<Request> requests = {
+      Flat({2, 301, 211, 1}, dense, dense, Padding::kSame),
+      Flat({2, 301, 211, 1}, dense, dense, Padding::kSame, Border::kReflect),
+      Flat({2, 301, 211, 1}, dense, dense, Padding::kValid),
+      Flat({2, 301, 211, 1}, dilated, dilated, Padding::kSame),
+      Flat({2, 301, 211, 1}, dense, point, Padding::kSame),
+      Flat({2, 301, 211, 1}, dense, {2, 3, 1}, Padding::kSame),
+      Flat({2, 301, 211, 1}, apart, apart, Padding::kValid),
+      {{2, 61, 47, 45, 1},
+       {3, {dense, dense, dense}, Padding::kSame, Border::kConstant}},
+      {{2, 130001, 1},
+       {1, {point, point, dilated}, Padding::kSame, Border::kEdge}}};
   Random random(1);
-  for (const PatchSpec& spec : specs) {
+  for (Request request : requests) {
     for (const int64_t depth : {1, 2, 3}) {
+      request.images.back() = depth;
       for (const int64_t bytes : {1, 2}) {
-        CheckExtract(check, random, {{2, 301, 211, depth}, spec}, bytes,
-                     CheckShares);
+        CheckExtract(check, random, request, bytes, CheckShares);
       }
     }
   }
 }
 
-// Results larger than most caches: of short pieces, and of long ones.
+// Results larger than most caches: of short pieces, and of long ones; and
+// patches of more rows than are copied at once.
 void TestLargeExtract(Check& check) {
-  const PatchSpec small = {{3, 1, 1}, {3, 1, 1}, Padding::kSame};
-  const PatchSpec large = {{99, 20, 1}, {67, 1, 1}, Padding::kSame};
+  const AxisSpec small = {3, 1, 1}, tall = {99, 20, 1}, wide = {67, 1, 1};
+  const AxisSpec taller = {1500, 700, 1}, point;
   Random random(1);
-  CheckExtract(check, random, {{1, 700, 901, 7}, small}, 1, CheckShares);
-  CheckExtract(check, random, {{1, 100, 64, 16}, large}, 1, CheckShares);
+  CheckExtract(check, random,
+               Flat({1, 700, 901, 7}, small, small, Padding::kSame), 1,
+               CheckShares);
+  CheckExtract(check, random,
+               Flat({1, 100, 64, 16}, tall, wide, Padding::kSame), 1,
+               CheckShares);
+  for (const Border border : {Border::kConstant, Border::kWrap}) {
+    CheckExtract(
+        check, random,
+        Flat({1, 2000, 40, 3}, taller, {2, 3, 1}, Padding::kSame, border), 2,
+        CheckShares);
+    CheckExtract(
+        check, random,
+        {{1, 70, 75, 33, 1},
+         {3, {{{40, 16, 1}, {41, 16, 1}, small}}, Padding::kSame, border}},
+        4, CheckShares);
+  }
 }
 
 void TestExtractInThreads(Check& check) {

@@ -1,5 +1,5 @@
-// Folding against a loop over single values, in the order of the patches,
-// with the sums of kernels/number.h (which number_test.cc checks).
+// Folding against a loop over single values, axis by axis, with the sums of
+// kernels/number.h (which number_test.cc checks).
 #include "kernels/fold.h"
 
 #include <sys/mman.h>
@@ -39,7 +39,7 @@ namespace {
 template <typename T>
 std::vector<char> FoldNaively(const Request& request, int64_t image_values,
                               const T* patches) {
-  const int64_t depth = request.images[3];
+  const int64_t depth = request.depth();
   std::vector<T> sums(image_values);
   ForEachTap(request, [&](int64_t tap, int64_t pixel) {
     for (int64_t i = 0; i < depth && pixel >= 0; ++i) {
@@ -125,9 +125,12 @@ struct Draw<Complex<Part>> {
 // Any bits, so any NaN, only where no pixel sums more than one value.
 Values AnyValues(Random& random, const PatchGrid& grid) {
   const auto apart = [](const Axis& axis) {
-    return axis.stride >= axis.EffectiveSize();
+    return axis.stride >= axis.EffectiveSize() &&
+           axis.border == Border::kConstant;
   };
-  if (apart(grid.rows) && apart(grid.cols)) return Values::kArbitrary;
+  if (std::all_of(grid.axis.begin(), grid.axis.end(), apart)) {
+    return Values::kArbitrary;
+  }
   return random.Of({Values::kMixed, Values::kSpecial});
 }
 
@@ -144,8 +147,8 @@ void CheckFold(Check& check, Random& random, const Request& request,
   PatchGrid grid;
   check.That(!MakePatchGrid(request.images, request.spec, &grid), request);
   const int64_t patch_values = grid.patch_count() * grid.patch_depth();
-  const int64_t row_values = grid.cols.image * grid.depth;
-  const int64_t rows = grid.image_rows();
+  const int64_t image_values =
+      grid.image_rows() * grid.cols().image * grid.depth;
   Buffer buffer(patch_values * sizeof(T), sizeof(T) * random.Between(0, 17), 0);
   T* const patches = reinterpret_cast<T*>(buffer.data());
   const Values values = AnyValues(random, grid);
@@ -153,17 +156,30 @@ void CheckFold(Check& check, Random& random, const Request& request,
                   [&] { return Draw<T>::Value(random, values); });
 
   const int64_t before = AnyImagesBefore(random, grid);
-  const int64_t rows_before = before * grid.rows.image;
-  const int64_t image_patch_values = patch_values / grid.batch;
+  const int64_t patch_values_before = before * (patch_values / grid.batch);
+  const int64_t image_values_before = before * (image_values / grid.batch);
+  const int64_t batch = grid.batch;
   grid.batch += before;
-  const Folding fold = PlanFolding(grid, type.number);
+  const Plan plan = PlanFolding(grid, type.number);
+  const int64_t units_before = plan.units / grid.batch * before;
+  // A unit is a part of a row, of pixels as the reduced grid has them.
+  const PatchGrid reduced = grid.Reduced();
+  const int64_t cols = reduced.cols().image;
+  const int64_t parts = plan.units / reduced.image_rows();
+  const int64_t width = (cols - 1) / parts + 1;
+  const auto begin = [=](int64_t unit) {
+    const int64_t col = std::min(cols, unit % parts * width);
+    return static_cast<int64_t>(sizeof(T)) * (unit / parts * cols + col) *
+           reduced.depth;
+  };
   check_trial(
       check, random,
-      {request, type.name, FoldNaively<T>(request, rows * row_values, patches),
-       rows, sizeof(T), [&](Range which, char* output) {
-         fold(patches - before * image_patch_values,
-              {which.begin + rows_before, which.end + rows_before},
-              reinterpret_cast<T*>(output) - rows_before * row_values);
+      {request, type.name, FoldNaively<T>(request, image_values, patches),
+       plan.units / grid.batch * batch, begin, sizeof(T),
+       [&](Range which, char* output) {
+         plan.run(patches - patch_values_before,
+                  {which.begin + units_before, which.end + units_before},
+                  reinterpret_cast<T*>(output) - image_values_before);
        }});
 }
 
@@ -191,18 +207,18 @@ const Type& AnyType(Random& random) {
 // A few pixels under a patch of 8 GiB, of which only their values are read: the
 // work does not grow with the taps, whatever the stride.
 void CheckFoldOfHugePatch(Check& check, int64_t rows, const AxisSpec& down) {
-  const PatchSpec spec = {down, {1, 1, 1}, Padding::kSame};
-  const Request request = {{1, rows, 1, 1}, spec};
+  const Request request = Flat({1, rows, 1, 1}, down, {}, Padding::kSame);
   PatchGrid grid;
-  check.That(!MakePatchGrid(request.images, spec, &grid), request);
-  check.Equal(grid.rows.count, int64_t{1}, request);
+  check.That(!MakePatchGrid(request.images, request.spec, &grid), request);
+  check.Equal(grid.rows().count, int64_t{1}, request);
   const size_t bytes = down.size * sizeof(double);
   void* const zeros = mmap(nullptr, bytes, PROT_READ,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   check.That(zeros != MAP_FAILED, request);
   if (zeros == MAP_FAILED) return;
   std::vector<double> image(rows, 1);
-  PlanFolding(grid, Number::kDouble)(zeros, {0, rows}, image.data());
+  const Plan plan = PlanFolding(grid, Number::kDouble);
+  plan.run(zeros, {0, plan.units}, image.data());
   check.That(image == std::vector<double>(rows), request);
   munmap(zeros, bytes);
 }
@@ -221,41 +237,82 @@ void TestFold(Check& check) {
 // Patches that overlap, with rows long enough to be added as a whole; the wide
 // image in more than one tile.
 void TestFoldOfOverlappingRows(Check& check) {
-  const std::vector<PatchSpec> specs = {
-      {{16, 1, 1}, {16, 1, 1}, Padding::kSame},
-      {{9, 2, 3}, {37, 3, 1}, Padding::kSame},
-      {{17, 5, 1}, {16, 10, 1}, Padding::kValid},
-      {{3, 4, 1}, {90, 7, 1}, Padding::kSame},
-      {{1, 1, 1}, {64, 1, 1}, Padding::kSame}};
+  struct Spec {
+    AxisSpec rows;
+    AxisSpec cols;
+    Padding padding;
+    Border border;
+  };
+  const std::vector<Spec> specs = {
+      {{16, 1, 1}, {16, 1, 1}, Padding::kSame, Border::kConstant},
+      {{16, 1, 1}, {16, 1, 1}, Padding::kSame, Border::kReflect},
+      {{9, 2, 3}, {37, 3, 1}, Padding::kSame, Border::kWrap},
+      {{17, 5, 1}, {16, 10, 1}, Padding::kValid, Border::kConstant},
+      {{3, 4, 1}, {90, 7, 1}, Padding::kSame, Border::kEdge},
+      {{1, 1, 1}, {64, 1, 1}, Padding::kSame, Border::kSymmetric}};
   Random random(1);
   for (const Type& type : kTypes) {
-    for (const PatchSpec& spec : specs) {
+    for (const auto& [rows, cols, padding, border] : specs) {
       const int64_t depth = random.Between(1, 3);
-      type.check(check, random, {{2, 19, 41, depth}, spec}, type, CheckShares);
+      type.check(check, random,
+                 Flat({2, 19, 41, depth}, rows, cols, padding, border), type,
+                 CheckShares);
+      // Planes that see each other, too.
+      type.check(check, random,
+                 {{1, 3, 5, 33, depth},
+                  {3,
+                   {{{4, 1, 1}, rows, cols}},
+                   padding == Padding::kValid ? Padding::kSame : padding,
+                   border}},
+                 type, CheckShares);
     }
   }
-  const PatchSpec wide = {{24, 9, 1}, {16, 5, 1}, Padding::kSame};
-  kFloat.check(check, random, {{1, 30, 3001, 2}, wide}, kFloat, CheckShares);
+  kFloat.check(check, random,
+               Flat({1, 30, 3001, 2}, {24, 9, 1}, {16, 5, 1}, Padding::kSame),
+               kFloat, CheckShares);
 }
 
 // Images larger than most caches, with gaps between the patches; and one of
 // pixels that are large themselves.
 void TestLargeFold(Check& check) {
-  const PatchSpec gapped = {{2, 4, 1}, {3, 5, 1}, Padding::kSame};
-  const PatchSpec dense = {{3, 2, 1}, {2, 1, 2}, Padding::kValid};
+  const Request gapped =
+      Flat({2, 403, 1501, 7}, {2, 4, 1}, {3, 5, 1}, Padding::kSame);
+  Request deep = gapped;
+  deep.images = {1, 301, 6, 5003};
+  const Request dense =
+      Flat({1, 1607, 1501, 7}, {3, 2, 1}, {2, 1, 2}, Padding::kValid);
+  const Request volume = {{1, 41, 43, 1201, 7},
+                          {3,
+                           {{{2, 2, 1}, {3, 3, 1}, {3, 4, 1}}},
+                           Padding::kSame,
+                           Border::kReflect}};
   Random random(1);
-  kFloat.check(check, random, {{2, 403, 1501, 7}, gapped}, kFloat, CheckShares);
-  kFloat.check(check, random, {{1, 301, 6, 5003}, gapped}, kFloat, CheckShares);
-  kHalf.check(check, random, {{1, 1607, 1501, 7}, dense}, kHalf, CheckShares);
+  kFloat.check(check, random, gapped, kFloat, CheckShares);
+  kFloat.check(check, random, deep, kFloat, CheckShares);
+  kFloat.check(check, random, volume, kFloat, CheckShares);
+  kHalf.check(check, random, dense, kHalf, CheckShares);
 }
 
 // Images wider than a tile.
 void TestFoldOfWideRows(Check& check) {
-  const PatchSpec solid = {{2, 1, 1}, {17, 3, 1}, Padding::kSame};
-  const PatchSpec dilated = {{1, 1, 1}, {65, 1, 3}, Padding::kSame};
+  const AxisSpec point;
   Random random(1);
-  kFloat.check(check, random, {{1, 3, 17001, 4}, solid}, kFloat, CheckShares);
-  kInt8.check(check, random, {{1, 2, 9001, 1}, dilated}, kInt8, CheckShares);
+  kFloat.check(check, random,
+               Flat({1, 3, 17001, 4}, {2, 1, 1}, {17, 3, 1}, Padding::kSame),
+               kFloat, CheckShares);
+  kInt8.check(check, random,
+              Flat({1, 2, 9001, 1}, point, {65, 1, 3}, Padding::kSame), kInt8,
+              CheckShares);
+  for (const Border border : {Border::kConstant, Border::kReflect}) {
+    kFloat.check(check, random,
+                 {{2, 70001, 1},
+                  {1, {{point, point, {400, 160, 1}}}, Padding::kSame, border}},
+                 kFloat, CheckShares);
+    kFloat.check(check, random,
+                 {{1, 20001, 2},
+                  {1, {{point, point, {40, 3, 1}}}, Padding::kSame, border}},
+                 kFloat, CheckShares);
+  }
 }
 
 void TestFoldOfHugePatch(Check& check) {

@@ -24,7 +24,7 @@ std::ostream& operator<<(std::ostream& out, const Axis& axis) {
   return out << "{image " << axis.image << ", patch " << axis.patch
              << ", stride " << axis.stride << ", rate " << axis.rate
              << ", pad_before " << axis.pad_before << ", count " << axis.count
-             << "}";
+             << ", border " << static_cast<int>(axis.border) << "}";
 }
 
 namespace {
@@ -68,30 +68,39 @@ void CheckTaps(Check& check, const Axis& axis, int64_t index, Range pixels) {
              want);
 }
 
-// Patch and tap, of all patches with a tap on `pixel`, first to last.
-using Covering = std::vector<std::pair<int64_t, int64_t>>;
+// Patch and tap, of all patches that see `pixel`, first to last.
+using Seen = std::vector<std::pair<int64_t, int64_t>>;
 
-Covering FindCovering(const Axis& axis, int64_t pixel) {
-  Covering covering;
+Seen FindTaps(const Axis& axis, int64_t pixel) {
+  Seen seen;
   for (int64_t index = 0; index < axis.count; ++index) {
     const int64_t start = index * axis.stride - axis.pad_before;
     for (int64_t tap = 0; tap < axis.patch; ++tap) {
-      if (start + tap * axis.rate == pixel) covering.push_back({index, tap});
+      const int64_t at = start + tap * axis.rate;
+      if (WalkTo(at, axis.image, axis.border) == pixel) {
+        seen.push_back({index, tap});
+      }
     }
   }
-  return covering;
+  return seen;
 }
 
 void CheckOver(Check& check, const Axis& axis, int64_t pixel) {
-  const Cover cover = axis.Over(pixel);
-  Covering got;
-  for (int64_t n = 0; n < cover.count; ++n) {
-    got.push_back(
-        {cover.index + n * cover.index_step, cover.tap - n * cover.tap_step});
+  Seen got;
+  for (const Tap& tap : axis.TapsOver(pixel)) {
+    got.push_back({tap.index, tap.tap});
   }
-  check.That(got == FindCovering(axis, pixel), "patches over pixel ", pixel,
-             " of ", axis, ": got ", cover.count, " from patch ", cover.index,
-             ", tap ", cover.tap);
+  check.That(got == FindTaps(axis, pixel), "taps over pixel ", pixel, " of ",
+             axis, ": got ", got.size());
+}
+
+void CheckSource(Check& check, const Axis& axis) {
+  if (axis.count == 0 || axis.image == 0) return;
+  const Range covered = axis.Covered();
+  for (int64_t at = covered.begin; at < covered.end; ++at) {
+    check.Equal(axis.Source(at), WalkTo(at, axis.image, axis.border),
+                "what is seen at ", at, " of ", axis);
+  }
 }
 
 void CheckInside(Check& check, const Axis& axis) {
@@ -118,13 +127,16 @@ void CheckPatchesOver(Check& check, const Axis& axis, Range pixels) {
 // Compares `MakeAxis` with a walk, then calls `visit(axis)` where it is valid.
 template <typename Visit>
 void CheckAxis(Check& check, int64_t image, const AxisSpec& spec,
-               Padding padding, const Visit& visit) {
+               Padding padding, Border border, const Visit& visit) {
   Axis axis;
   const std::optional<Error> error =
-      MakeAxis("rows", image, spec, padding, &axis);
-  const std::optional<Walk> walk = WalkAxis(image, spec, padding);
+      MakeAxis("rows", image, spec, padding, border, &axis);
+  std::optional<Walk> walk = WalkAxis(image, spec, padding);
+  if (image == 0 && walk && walk->count > 0 && border != Border::kConstant) {
+    walk = std::nullopt;  // nothing to be seen beyond
+  }
   check.That(error.has_value() == !walk, "whether valid: ",
-             Request{{1, image, 0, 0}, {spec, {1, 1, 1}, padding}});
+             Flat({1, image, 0, 0}, spec, {}, padding, border));
   if (error || !walk) return;
   check.That(axis.image == image && axis.patch == spec.size &&
                  axis.stride == spec.stride && axis.rate == spec.rate,
@@ -132,8 +144,13 @@ void CheckAxis(Check& check, int64_t image, const AxisSpec& spec,
   check.Equal(axis.count, walk->count, "count of ", axis);
   check.Equal(axis.pad_before, walk->pad_before, "pad_before of ", axis);
   CheckInside(check, axis);
+  CheckSource(check, axis);
   visit(axis);
 }
+
+constexpr Border kBorders[] = {Border::kConstant, Border::kReflect,
+                               Border::kSymmetric, Border::kEdge,
+                               Border::kWrap};
 
 // Calls `visit(image, spec, padding)` for all small ones.
 template <typename Visit>
@@ -142,9 +159,14 @@ void ForEachSmallAxis(const Visit& visit) {
     for (int64_t size = 1; size <= 5; ++size) {
       for (int64_t stride = 1; stride <= 5; ++stride) {
         for (int64_t rate = 1; rate <= 4; ++rate) {
-          for (const Padding padding : {Padding::kSame, Padding::kValid}) {
-            visit(image, {size, stride, rate}, padding);
+          for (const Padding padding :
+               {Padding::kSame, Padding::kSameUnclamped, Padding::kValid}) {
+            visit(image, AxisSpec{size, stride, rate}, padding);
           }
+          const int64_t before = image + size - rate;
+          const AxisSpec padded = {size, stride, rate,
+                                   std::max<int64_t>(0, before), stride % 3};
+          visit(image, padded, Padding::kExplicit);
         }
       }
     }
@@ -193,7 +215,7 @@ Wide Product(const Numbers& numbers) {
 
 // Whether a shape's elements can be counted, from the left, in 64 bits: zero of
 // them too.
-bool CanBeCounted(const std::array<Wide, 4>& shape) {
+bool CanBeCounted(const std::vector<Wide>& shape) {
   Wide product = 1;
   for (const Wide dim : shape) {
     product *= dim;
@@ -211,25 +233,34 @@ struct WideAxis {
 WideAxis MakeWideAxis(Wide image, const AxisSpec& spec, Padding padding) {
   const Wide span = Wide{spec.size - 1} * spec.rate + 1;
   if (image < 0) return {false, 0, 0};
-  if (padding == Padding::kSame) {
+  if (padding == Padding::kSame || padding == Padding::kSameUnclamped) {
     const Wide count = (image + spec.stride - 1) / spec.stride;
     const Wide overhang = (count - 1) * spec.stride + span - image;
-    return {true, count, count > 0 && overhang > 0 ? overhang / 2 : 0};
+    const bool is_padded = padding != Padding::kSame || overhang > 0;
+    return {true, count, count > 0 && is_padded ? overhang / 2 : 0};
   }
-  if (image < span) return {span - image < 2 * Wide{spec.stride}, 0, 0};
-  return {true, (image - span) / spec.stride + 1, 0};
+  const Wide padded = image + spec.before + spec.after;
+  if (padded > kMax64) return {false, 0, 0};
+  if (padded < span) {
+    return {span - padded < 2 * Wide{spec.stride}, 0, spec.before};
+  }
+  return {true, (padded - span) / spec.stride + 1, spec.before};
 }
 
-bool IsAddressable(const Request& request, Wide rows, Wide cols) {
-  const auto& images = request.images;
-  const Wide patch = Product(std::array<Wide, 3>{
-      request.spec.rows.size, request.spec.cols.size, images[3]});
-  return patch <= kMax32 &&
-         CanBeCounted({images[0], images[1], images[2], images[3]}) &&
-         CanBeCounted({images[0], rows, cols, patch});
+bool IsAddressable(const Request& request, const std::vector<Wide>& counts) {
+  Wide patch = request.depth();
+  std::vector<Wide> images(request.images.begin(), request.images.end());
+  std::vector<Wide> patches = {request.images[0]};
+  for (size_t i = 0; i < counts.size(); ++i) {
+    patch *= request.spec.axis[kMostAxes - counts.size() + i].size;
+    patches.push_back(counts[i]);
+    if (patch > kMax32) return false;
+  }
+  patches.push_back(patch);
+  return CanBeCounted(images) && CanBeCounted(patches);
 }
 
-bool MostlySmallDims(Random& random, std::array<int64_t, 4>* dims) {
+bool MostlySmallDims(Random& random, Shape* dims) {
   for (int64_t& dim : *dims) {
     dim = random.OneIn(2)
               ? random.Between(0, 5)
@@ -251,10 +282,6 @@ AxisSpec HostileAxisSpec(Random& random) {
   return {size, stride, size > 1 && number() > 9 ? kMax32 / size : number()};
 }
 
-std::vector<int32_t> Attribute(int64_t rows, int64_t cols) {
-  return {1, static_cast<int32_t>(rows), static_cast<int32_t>(cols), 1};
-}
-
 // Whether `taps` are those of patch `index` that lie on `pixels`.
 bool AreTapsOn(const Axis& axis, int64_t index, Range pixels, Range taps) {
   const auto pixel = [&](Wide tap) {
@@ -268,14 +295,15 @@ bool AreTapsOn(const Axis& axis, int64_t index, Range pixels, Range taps) {
          parts(taps.begin, pixels.begin) && parts(taps.end, pixels.end);
 }
 
-// Whether `cover` begins with a patch and a tap on `pixel`.
-bool BeginsOn(const Axis& axis, int64_t pixel, const Cover& cover) {
-  if (cover.count == 0) return true;
-  return 0 <= cover.index && cover.index < axis.count && 0 <= cover.tap &&
-         cover.tap < axis.patch && cover.count <= axis.count &&
-         Wide{cover.index} * axis.stride - axis.pad_before +
-                 Wide{cover.tap} * axis.rate ==
-             pixel;
+// Whether `taps` are on a pixel, of an axis whose border is constant.
+bool AreOn(const Axis& axis, int64_t pixel, const std::vector<Tap>& taps) {
+  return std::all_of(taps.begin(), taps.end(), [&](const Tap& tap) {
+    return 0 <= tap.index && tap.index < axis.count && 0 <= tap.tap &&
+           tap.tap < axis.patch &&
+           Wide{tap.index} * axis.stride - axis.pad_before +
+                   Wide{tap.tap} * axis.rate ==
+               pixel;
+  });
 }
 
 // Asks a valid axis, of an image that is not empty, all that kernels ask.
@@ -285,8 +313,10 @@ void CheckLargeAxis(Check& check, const Axis& axis) {
                  inside.end <= axis.count,
              "patches inside ", axis, ": ", inside);
   for (const int64_t pixel : {int64_t{0}, axis.image / 2, axis.image - 1}) {
-    if (axis.patch < 100000) {  // else its search would take long
-      check.That(BeginsOn(axis, pixel, axis.Over(pixel)), "patches over pixel ",
+    const int64_t most =
+        std::min(axis.count, axis.patch / std::max<int64_t>(1, axis.stride));
+    if (most < 100000) {  // else listing them would take long
+      check.That(AreOn(axis, pixel, axis.TapsOver(pixel)), "taps over pixel ",
                  pixel, " of ", axis);
     }
     const Range pixels = {pixel, axis.image};
@@ -299,13 +329,31 @@ void CheckLargeAxis(Check& check, const Axis& axis) {
   }
 }
 
+// Beyond the borders: anywhere, without walking there.
+void CheckLargeSources(Check& check, Axis axis, Random& random) {
+  for (const Border border : kBorders) {
+    axis.border = border;
+    for (int i = 0; i < 4; ++i) {
+      const int64_t at =
+          random.Of<int64_t>({-kMax32, random.Between(-kMax32, kMax32),
+                              axis.image - 1 + random.Between(1, kMax32)});
+      const int64_t source = axis.Source(at);
+      const bool is_inside = 0 <= at && at < axis.image;
+      check.That(is_inside || border != Border::kConstant
+                     ? axis.image > source && source >= 0
+                     : source < 0,
+                 "what is seen at ", at, " of ", axis, ": ", source);
+    }
+  }
+}
+
 bool Contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-std::string Printed(const std::vector<int32_t>& values) {
+std::string Printed(const std::vector<int64_t>& values) {
   std::string text;
-  for (const int32_t value : values) {
+  for (const int64_t value : values) {
     text += (text.empty() ? "" : ", ") + std::to_string(value);
   }
   return "[" + text + "]";
@@ -319,21 +367,44 @@ struct Refusal {
 };
 
 std::optional<Refusal> RefuseValues(const Refusal& told,
-                                    const std::vector<int32_t>& values) {
-  if (values[0] != 1 || values[3] != 1) {
+                                    const std::vector<int64_t>& values,
+                                    int axes) {
+  if (values[0] != 1 || values[axes + 1] != 1) {
     return Refusal{ErrorKind::kUnimplemented, told.told};
   }
-  if (values[1] < 1 || values[2] < 1) {
-    return Refusal{ErrorKind::kOutOfRange, told.told};
+  for (int i = 1; i <= axes; ++i) {
+    if (values[i] < 1) return Refusal{ErrorKind::kOutOfRange, told.told};
+  }
+  for (int i = 1; i <= axes; ++i) {
+    if (values[i] > kMax32) return told;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> RefusePaddings(const PatchAttributes& attributes,
+                                      int axes) {
+  const std::vector<int64_t>& values = attributes.explicit_paddings;
+  const bool is_explicit = attributes.padding == Padding::kExplicit;
+  const Refusal invalid = {ErrorKind::kInvalidArgument,
+                           {"padding", Printed(values)}};
+  if (!is_explicit && !values.empty()) return invalid;
+  if (!is_explicit) return std::nullopt;
+  if (values.size() != static_cast<size_t>(2 * axes + 4)) return invalid;
+  for (const size_t i :
+       {size_t{0}, size_t{1}, values.size() - 2, values.size() - 1}) {
+    if (values[i] != 0) return Refusal{ErrorKind::kUnimplemented, invalid.told};
+  }
+  for (const int64_t value : values) {
+    if (value < 0 || value > kMax32) return invalid;
   }
   return std::nullopt;
 }
 
 // All lengths come before any value, as in TensorFlow.
-std::optional<Refusal> RefuseAttributes(const std::vector<int32_t>& sizes,
-                                        const std::vector<int32_t>& strides,
-                                        const std::vector<int32_t>& rates) {
-  const std::vector<std::pair<const char*, const std::vector<int32_t>*>>
+std::optional<Refusal> RefuseAttributes(const PatchAttributes& request,
+                                        int axes) {
+  const auto& [sizes, strides, rates, padding, paddings, border] = request;
+  const std::vector<std::pair<const char*, const std::vector<int64_t>*>>
       attributes = {
           {"sizes", &sizes}, {"strides", &strides}, {"rates", &rates}};
   const auto told = [](const auto& attribute) {
@@ -341,18 +412,27 @@ std::optional<Refusal> RefuseAttributes(const std::vector<int32_t>& sizes,
                    {attribute.first, Printed(*attribute.second)}};
   };
   for (const auto& attribute : attributes) {
-    if (attribute.second->size() < 4) return told(attribute);
+    const auto length = static_cast<int>(attribute.second->size());
+    const bool may_be_longer = axes > 1;  // as TensorFlow's kernels have it
+    if (length < axes + 2 || (!may_be_longer && length > axes + 2)) {
+      return told(attribute);
+    }
   }
   for (const auto& attribute : attributes) {
-    if (auto refusal = RefuseValues(told(attribute), *attribute.second)) {
+    if (auto refusal = RefuseValues(told(attribute), *attribute.second, axes)) {
       return refusal;
     }
   }
-  if (Wide{sizes[1]} * sizes[2] > kMax32) {
+  if (auto refusal = RefusePaddings(request, axes)) return refusal;
+  Wide pixels = 1;
+  for (int i = 1; i <= axes; ++i) {
+    pixels = std::min(kTooMany, pixels * sizes[i]);
+  }
+  if (pixels > kMax32) {
     return Refusal{ErrorKind::kInvalidArgument, {"sizes", Printed(sizes)}};
   }
-  for (const int axis : {1, 2}) {
-    if (Wide{sizes[axis] - 1} * rates[axis] + 1 > kMax32) {
+  for (int i = 1; i <= axes; ++i) {
+    if (Wide{sizes[i] - 1} * rates[i] + 1 > kMax32) {
       return Refusal{ErrorKind::kInvalidArgument,
                      {"rates", Printed(rates), "sizes", Printed(sizes)}};
     }
@@ -360,16 +440,30 @@ std::optional<Refusal> RefuseAttributes(const std::vector<int32_t>& sizes,
   return std::nullopt;
 }
 
-std::vector<int32_t> HostileAttribute(Random& random) {
-  std::vector<int32_t> values = {1, 1, 1, 1};
-  for (const int axis : {1, 2}) {
-    values[axis] = random.Of<int32_t>(
-        {1, 2, 3, 46340, 46341, 65536, 1 << 30, kMax32 - 1, kMax32});
+std::vector<int64_t> HostileAttribute(Random& random, int axes) {
+  std::vector<int64_t> values(axes + 2, 1);
+  for (int i = 1; i <= axes; ++i) {
+    values[i] = random.Of<int64_t>(
+        {1, 1, 2, 3, 1291, 46340, 46341, 65536, 1 << 30, kMax32 - 1, kMax32});
   }
   if (random.OneIn(6)) {
-    values[random.Between(0, 3)] = random.Of({kMin32, -1, 0, 2, kMax32});
+    values[random.Between(0, axes + 1)] =
+        random.Of<int64_t>({kMin64, -1, 0, 2, kMax32, kMax32 + 1LL, kMax64});
   }
   if (random.OneIn(15)) values.resize(random.Between(0, 6), kMax32);
+  return values;
+}
+
+std::vector<int64_t> HostilePaddings(Random& random, int axes) {
+  std::vector<int64_t> values(2 * axes + 4, 0);
+  for (int i = 2; i < 2 * axes + 2; ++i) {
+    values[i] = random.Of<int64_t>({0, 1, 2, 100, kMax32 - 1, kMax32});
+  }
+  if (random.OneIn(6)) {
+    values[random.Between(0, values.size() - 1)] =
+        random.Of<int64_t>({kMin64, -1, 1, kMax32 + 1LL, kMax64});
+  }
+  if (random.OneIn(15)) values.resize(random.Between(0, 12), 1);
   return values;
 }
 
@@ -384,12 +478,29 @@ void CheckRefusal(Check& check, const std::optional<Error>& error,
   }
 }
 
+// Fewer axes, for the same patches of the same pixels.
+void CheckReduced(Check& check, const Request& request, const PatchGrid& grid) {
+  const PatchGrid reduced = grid.Reduced();
+  const auto pixels = [](const PatchGrid& grid) {
+    return grid.image_rows() * grid.cols().image * grid.depth;
+  };
+  check.Equal(pixels(reduced), pixels(grid), "pixels of ", request);
+  check.Equal(reduced.patch_count(), grid.patch_count(), "patches of ",
+              request);
+  check.Equal(reduced.patch_depth(), grid.patch_depth(), "depth of ", request);
+  check.That(reduced.patch_count() == 0 || !reduced.planes().IsPixels() ||
+                 reduced.planes().image == 1,
+             "planes of ", request);
+}
+
 }  // namespace
 
 void TestSmallAxes(Check& check) {
   ForEachSmallAxis([&](int64_t image, const AxisSpec& spec, Padding padding) {
-    CheckAxis(check, image, spec, padding,
-              [&](const Axis& axis) { CheckAllPixels(check, axis); });
+    for (const Border border : kBorders) {
+      CheckAxis(check, image, spec, padding, border,
+                [&](const Axis& axis) { CheckAllPixels(check, axis); });
+    }
   });
 }
 
@@ -398,8 +509,11 @@ void TestRandomAxes(Check& check) {
     Random random(seed);
     const int64_t image = random.Between(0, 300);
     const AxisSpec spec = {random.Between(1, 40), random.Between(1, 50),
-                           random.Between(1, 20)};
-    CheckAxis(check, image, spec, random.Of({Padding::kSame, Padding::kValid}),
+                           random.Between(1, 20), random.Between(0, 90),
+                           random.Between(0, 90)};
+    const Padding padding = random.Of(
+        {Padding::kSame, Padding::kSameUnclamped, Padding::kExplicit});
+    CheckAxis(check, image, spec, padding, kBorders[random.Between(0, 4)],
               [&](const Axis& axis) { CheckSomePixels(check, axis, random); });
   }
 }
@@ -407,26 +521,39 @@ void TestRandomAxes(Check& check) {
 void TestGridShapes(Check& check) {
   ForEachSmallAxis([&](int64_t image, const AxisSpec& spec, Padding padding) {
     const AxisSpec other = {spec.stride, spec.rate, spec.size};
-    const Request request = {{spec.rate - 1, image, 7, spec.size % 4},
-                             {spec, other, padding}};
-    const std::optional<Walk> rows = WalkAxis(image, spec, padding);
-    const std::optional<Walk> cols = WalkAxis(7, other, padding);
+    Request request =
+        Flat({spec.rate - 1, image, 7, spec.size % 4}, spec, other, padding);
+    if (image % 2 == 1) {  // planes, too
+      request.images.insert(request.images.begin() + 1, 5);
+      request.spec.axes = 3;
+      request.spec.axis[0] = {2, spec.size, 1};
+    }
+    std::vector<Walk> walks;
+    for (int i = 0; i < kMostAxes; ++i) {
+      const auto walk =
+          WalkAxis(request.space()[i], request.spec.axis[i], padding);
+      if (walk) walks.push_back(*walk);
+    }
     PatchGrid grid;
     const bool valid = !MakePatchGrid(request.images, request.spec, &grid);
-    check.That(valid == (rows && cols), "whether valid: ", request);
-    if (!valid || !rows || !cols) return;
-    const auto [batch, height, width, depth] = request.images;
-    const int64_t patch_depth = spec.size * other.size * depth;
-    const std::array<int64_t, 4> patches = {batch, rows->count, cols->count,
-                                            patch_depth};
+    check.That(valid == (walks.size() == kMostAxes),
+               "whether valid: ", request);
+    if (!valid || walks.size() < kMostAxes) return;
+    const int64_t patch_depth = request.spec.patch_pixels() * request.depth();
+    Shape patches = {request.images[0], walks[0].count, walks[1].count,
+                     walks[2].count, patch_depth};
+    if (request.spec.axes == 2) patches.erase(patches.begin() + 1);
     check.That(grid.image_shape() == request.images, "images of ", request);
     check.That(grid.patches_shape() == patches, "patches of ", request);
     check.Equal(grid.patch_depth(), patch_depth, request);
-    check.Equal(grid.patch_count(), batch * rows->count * cols->count, request);
-    check.Equal(grid.image_rows(), batch * height, request);
-    check.Equal(grid.cols.image, width, request);
-    check.Equal(grid.rows.pad_before, rows->pad_before, request);
-    check.Equal(grid.cols.pad_before, cols->pad_before, request);
+    const auto space = request.space();
+    check.Equal(grid.image_rows(), request.images[0] * space[0] * space[1],
+                request);
+    for (int i = 0; i < kMostAxes; ++i) {
+      check.Equal(grid.axis[i].image, space[i], request);
+      check.Equal(grid.axis[i].pad_before, walks[i].pad_before, request);
+    }
+    CheckReduced(check, request, grid);
   });
 }
 
@@ -435,38 +562,73 @@ void TestHostileGrids(Check& check) {
   for (int64_t seed = 0; seed < 10 * check.cases(); ++seed) {
     Random random(seed);
     Request request;
-    const AxisSpec down = HostileAxisSpec(random);
-    const AxisSpec across = HostileAxisSpec(random);
-    const Padding padding = random.Of({Padding::kSame, Padding::kValid});
-    if (ParsePatchSpec(Attribute(down.size, across.size),
-                       Attribute(down.stride, across.stride),
-                       Attribute(down.rate, across.rate), padding,
-                       &request.spec)) {
-      continue;
+    PatchSpec& spec = request.spec;
+    spec.axes = random.Of({1, 2, 2, 3});
+    spec.padding = random.Of({Padding::kSame, Padding::kSameUnclamped,
+                              Padding::kValid, Padding::kExplicit});
+    spec.border = Border::kConstant;
+    PatchAttributes attributes;
+    attributes.padding = spec.padding;
+    attributes.sizes = attributes.strides = attributes.rates = {1};
+    if (spec.padding == Padding::kExplicit) {
+      attributes.explicit_paddings = {0, 0};
     }
+    for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
+      spec.axis[i] = HostileAxisSpec(random);
+      attributes.sizes.push_back(spec.axis[i].size);
+      attributes.strides.push_back(spec.axis[i].stride);
+      attributes.rates.push_back(spec.axis[i].rate);
+      if (spec.padding != Padding::kExplicit) continue;
+      for (int64_t* const pixels :
+           {&spec.axis[i].before, &spec.axis[i].after}) {
+        *pixels = random.Of<int64_t>({0, 1, 2, 1000, kMax32});
+        attributes.explicit_paddings.push_back(*pixels);
+      }
+    }
+    for (auto* list :
+         {&attributes.sizes, &attributes.strides, &attributes.rates}) {
+      list->push_back(1);
+    }
+    if (spec.padding == Padding::kExplicit) {
+      attributes.explicit_paddings.insert(attributes.explicit_paddings.end(),
+                                          {0, 0});
+    }
+    PatchSpec parsed;
+    if (ParsePatchSpec(attributes, spec.axes, &parsed)) continue;
+    request.images.resize(spec.axes + 2);
     const bool positive = MostlySmallDims(random, &request.images);
-    const auto [batch, height, width, depth] = request.images;
-    const WideAxis rows = MakeWideAxis(height, down, padding);
-    const WideAxis cols = MakeWideAxis(width, across, padding);
-    const bool valid = positive && rows.valid && cols.valid &&
-                       IsAddressable(request, rows.count, cols.count);
+    bool axes_are_valid = true;
+    std::vector<Wide> counts, pads;
+    for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
+      const WideAxis axis =
+          MakeWideAxis(request.images[i - (kMostAxes - spec.axes) + 1],
+                       spec.axis[i], spec.padding);
+      axes_are_valid &= axis.valid;
+      counts.push_back(axis.count);
+      pads.push_back(axis.pad_before);
+    }
+    const bool valid =
+        positive && axes_are_valid && IsAddressable(request, counts);
     PatchGrid grid;
     const std::optional<Error> error =
-        MakePatchGrid(request.images, request.spec, &grid);
+        MakePatchGrid(request.images, parsed, &grid);
     check.That(valid == !error, "whether valid: ", request);
     if (error) {
       check.That(error->kind == ErrorKind::kInvalidArgument, request);
       continue;
     }
-    check.That(grid.rows.count == rows.count && grid.cols.count == cols.count &&
-                   grid.rows.pad_before == rows.pad_before &&
-                   grid.cols.pad_before == cols.pad_before,
-               "axes of ", request, ": ", grid.rows, " ", grid.cols);
+    for (int i = 0; i < spec.axes; ++i) {
+      const Axis& axis = grid.axis[kMostAxes - spec.axes + i];
+      check.That(axis.count == counts[i] && axis.pad_before == pads[i],
+                 "axes of ", request, ": ", axis);
+    }
     if (Product(request.images) == 0) continue;
     ++accepted;
     check.That(grid.patch_count() >= 0 && grid.image_rows() > 0, request);
-    CheckLargeAxis(check, grid.rows);
-    CheckLargeAxis(check, grid.cols);
+    for (const Axis& axis : grid.axis) {
+      CheckLargeAxis(check, axis);
+      CheckLargeSources(check, axis, random);
+    }
   }
   check.That(accepted > check.cases() / 10, "accepted only ", accepted);
 }
@@ -474,25 +636,39 @@ void TestHostileGrids(Check& check) {
 void TestHostileAttributes(Check& check) {
   for (int64_t seed = 0; seed < 10 * check.cases(); ++seed) {
     Random random(seed);
-    const std::vector<int32_t> sizes = HostileAttribute(random);
-    const std::vector<int32_t> strides = HostileAttribute(random);
-    const std::vector<int32_t> rates = HostileAttribute(random);
-    const std::string what = "sizes " + Printed(sizes) + ", strides " +
-                             Printed(strides) + ", rates " + Printed(rates);
+    const int axes = random.Of({1, 2, 2, 3});
+    PatchAttributes attributes;
+    attributes.sizes = HostileAttribute(random, axes);
+    attributes.strides = HostileAttribute(random, axes);
+    attributes.rates = HostileAttribute(random, axes);
+    attributes.padding =
+        random.Of({Padding::kSame, Padding::kSame, Padding::kExplicit});
+    if (attributes.padding == Padding::kExplicit || random.OneIn(30)) {
+      attributes.explicit_paddings = HostilePaddings(random, axes);
+    }
+    const std::string what =
+        "sizes " + Printed(attributes.sizes) + ", strides " +
+        Printed(attributes.strides) + ", rates " + Printed(attributes.rates) +
+        ", padding " + Printed(attributes.explicit_paddings);
     PatchSpec spec;
-    const std::optional<Error> error =
-        ParsePatchSpec(sizes, strides, rates, Padding::kSame, &spec);
-    if (const auto refusal = RefuseAttributes(sizes, strides, rates)) {
+    const std::optional<Error> error = ParsePatchSpec(attributes, axes, &spec);
+    if (const auto refusal = RefuseAttributes(attributes, axes)) {
       CheckRefusal(check, error, *refusal, what);
       continue;
     }
-    check.That(!error, what, " was refused");
+    check.That(!error, what, " was refused: ", error ? error->message : "");
     if (error) continue;
-    const auto is = [&](const AxisSpec& axis, int entry) {
-      return axis.size == sizes[entry] && axis.stride == strides[entry] &&
-             axis.rate == rates[entry];
-    };
-    check.That(is(spec.rows, 1) && is(spec.cols, 2), what, " was misread");
+    for (int i = 0; i < axes; ++i) {
+      const AxisSpec& axis = spec.axis[kMostAxes - axes + i];
+      check.That(axis.size == attributes.sizes[i + 1] &&
+                     axis.stride == attributes.strides[i + 1] &&
+                     axis.rate == attributes.rates[i + 1],
+                 what, " was misread");
+      if (attributes.padding != Padding::kExplicit) continue;
+      check.That(axis.before == attributes.explicit_paddings[2 * i + 2] &&
+                     axis.after == attributes.explicit_paddings[2 * i + 3],
+                 what, " was misread");
+    }
   }
 }
 
@@ -501,26 +677,42 @@ void TestMessages(Check& check) {
     Request request;
     std::vector<std::string> told;
   };
-  const AxisSpec one = {1, 1, 1};
+  const AxisSpec one;
   const std::vector<Case> cases = {
-      {{{-7, 4, 4, 1}, {one, one, Padding::kSame}},
+      {Flat({-7, 4, 4, 1}, one, one, Padding::kSame),
        {"image_shape", "[-7, 4, 4, 1]"}},
-      {{{1, 4, 4, -5}, {one, one, Padding::kSame}},
+      {Flat({1, 4, 4, -5}, one, one, Padding::kSame),
        {"image_shape", "[1, 4, 4, -5]"}},
-      {{{1, -3, 4, 1}, {one, one, Padding::kSame}},
+      {Flat({1, -3, 4, 1}, one, one, Padding::kSame),
        {"image_shape", "[1, -3, 4, 1]"}},
-      {{{1, 4, kMin64, 1}, {one, one, Padding::kValid}},
+      {Flat({1, 4, kMin64, 1}, one, one, Padding::kValid),
        {"image_shape", std::to_string(kMin64)}},
-      {{{1, 6, 4, 1}, {{4, 1, 3}, one, Padding::kValid}},
+      {Flat({1, 6, 4, 1}, {4, 1, 3}, one, Padding::kValid),
        {"A patch of 10 rows", "sizes 4", "rates 3", "strides 1",
         "an image of 6 rows", "padding SAME"}},
-      {{{1, 4, 6, 1}, {one, {9, 1, 1}, Padding::kValid}},
+      {Flat({1, 4, 6, 1}, one, {9, 1, 1}, Padding::kValid),
        {"A patch of 9 cols", "an image of 6 cols"}},
-      {{{1, 4, 4, 60000}, {{200, 1, 1}, {300, 1, 1}, Padding::kSame}},
+      {Flat({1, 4, 6, 1}, one, {19, 1, 1, 1, 2}, Padding::kExplicit),
+       {"A patch of 19 cols", "an image of 6 cols", "padding [1, 2]"}},
+      {Flat({1, 0, 6, 1}, {1, 1, 1, 3, 0}, one, Padding::kExplicit,
+            Border::kEdge),
+       {"An image of 0 rows", "mode CONSTANT"}},
+      {Flat({1, kMax64, 1, 1}, {1, 1, 1, 3, 0}, one, Padding::kExplicit),
+       {"An image of " + std::to_string(kMax64) + " rows", "too large"}},
+      {{{1, 3, 9, 9, 1},
+        {3, {AxisSpec{8, 1, 1}, one, one}, Padding::kValid, Border::kConstant}},
+       {"A patch of 8 planes", "an image of 3 planes"}},
+      {{{1, 9, 9, 9, 60000},
+        {3,
+         {AxisSpec{200, 1, 1}, {20, 1, 1}, {30, 1, 1}},
+         Padding::kSame,
+         Border::kConstant}},
+       {"sizes", "200 planes, 20 rows, 30 cols and depth 60000"}},
+      {Flat({1, 4, 4, 60000}, {200, 1, 1}, {300, 1, 1}, Padding::kSame),
        {"sizes", "200 rows", "300 cols", "depth 60000", "2147483647"}},
-      {{{1LL << 40, 1LL << 30, 1, 1}, {one, one, Padding::kSame}},
+      {Flat({1LL << 40, 1LL << 30, 1, 1}, one, one, Padding::kSame),
        {"shape [1099511627776, 1073741824, 1, 1]"}},
-      {{{1, 1LL << 31, 1LL << 27, 1}, {{9, 1, 1}, one, Padding::kSame}},
+      {Flat({1, 1LL << 31, 1LL << 27, 1}, {9, 1, 1}, one, Padding::kSame),
        {"[1, 2147483648, 134217728, 1]", "[1, 2147483648, 134217728, 9]"}},
   };
   for (const Case& test : cases) {

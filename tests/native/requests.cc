@@ -11,18 +11,19 @@ namespace {
 // Few values, so that a naive loop over them is quick; many now and then.
 int64_t Limit(Random& random) { return random.OneIn(10) ? 1 << 16 : 1 << 12; }
 
-int64_t PatchValues(const Request& request) {
-  const auto& [rows, cols, padding] = request.spec;
-  const auto [batch, height, width, depth] = request.images;
-  const std::optional<Walk> down = WalkAxis(height, rows, padding);
-  const std::optional<Walk> across = WalkAxis(width, cols, padding);
-  return batch * down->count * across->count * rows.size * cols.size * depth;
-}
-
-bool Valid(const Request& request) {
-  const auto& [rows, cols, padding] = request.spec;
-  return WalkAxis(request.images[1], rows, padding).has_value() &&
-         WalkAxis(request.images[2], cols, padding).has_value();
+// Nothing where the request is invalid.
+std::optional<int64_t> PatchValues(const Request& request) {
+  int64_t values = request.images[0] * request.depth();
+  for (int i = 0; i < kMostAxes; ++i) {
+    const AxisSpec& axis = request.spec.axis[i];
+    const std::optional<Walk> walk =
+        WalkAxis(request.space()[i], axis, request.spec.padding);
+    if (!walk) return std::nullopt;
+    if (__builtin_mul_overflow(values, walk->count * axis.size, &values)) {
+      return std::nullopt;
+    }
+  }
+  return values;
 }
 
 Padding AnyPadding(Random& random) {
@@ -60,14 +61,18 @@ Request AnyRequest(Random& random) {
   const int64_t cols =
       random.Of<int64_t>({1, random.Between(1, 8), random.Between(1, 24),
                           random.Between(1, 24), random.Between(60, 250)});
-  return {{random.Between(1, 3), rows, cols, AnyDepth(random)},
-          {AnyAxis(random, rows), AnyAxis(random, cols), AnyPadding(random)}};
+  const int64_t batch = random.Between(1, 3);
+  const int64_t depth = AnyDepth(random);
+  const AxisSpec down = AnyAxis(random, rows);
+  const AxisSpec across = AnyAxis(random, cols);
+  return Flat({batch, rows, cols, depth}, down, across, AnyPadding(random));
 }
 
 // Patches as wide as the image, as tall, or both.
 Request FullRequest(Random& random) {
   Request request = AnyRequest(random);
-  auto& [rows, cols, padding] = request.spec;
+  AxisSpec& rows = request.spec.axis[1];
+  AxisSpec& cols = request.spec.axis[2];
   if (!random.OneIn(3)) cols = {request.images[2], cols.stride, 1};
   if (!random.OneIn(3)) rows = {request.images[1], rows.stride, 1};
   return request;
@@ -77,10 +82,12 @@ Request FullRequest(Random& random) {
 Request TiledRequest(Random& random) {
   const int64_t height = random.Of<int64_t>({1, 1, random.Between(1, 6)});
   const int64_t width = random.Between(1, 12);
-  return {{random.Between(1, 2), height * random.Between(1, 4),
-           width * random.Between(1, 9) + random.Between(0, width - 1),
-           AnyDepth(random)},
-          {{height, height, 1}, {width, width, 1}, AnyPadding(random)}};
+  const int64_t batch = random.Between(1, 2);
+  const int64_t rows = height * random.Between(1, 4);
+  const int64_t cols =
+      width * random.Between(1, 9) + random.Between(0, width - 1);
+  return Flat({batch, rows, cols, AnyDepth(random)}, {height, height, 1},
+              {width, width, 1}, AnyPadding(random));
 }
 
 // 1 x N or N x 1.
@@ -93,9 +100,10 @@ Request LineRequest(Random& random) {
   const Padding padding = AnyPadding(random);
   const AxisSpec line = {size, stride, random.Of<int64_t>({1, 1, 2})};
   const AxisSpec point = {1, random.Between(1, 2), 1};
-  if (random.OneIn(2))
-    return {{1, along, other, depth}, {line, point, padding}};
-  return {{1, other, along, depth}, {point, line, padding}};
+  if (random.OneIn(2)) {
+    return Flat({1, along, other, depth}, line, point, padding);
+  }
+  return Flat({1, other, along, depth}, point, line, padding);
 }
 
 // Patches of hundreds of pixels, many in a row of the grid.
@@ -103,19 +111,62 @@ Request LargePatchRequest(Random& random) {
   const AxisSpec rows = {random.Between(1, 25), random.Between(1, 3), 1};
   const AxisSpec cols = {random.Between(1, 25), random.Between(1, 3),
                          random.Between(1, 2)};
-  return {{1, rows.size + random.Between(0, 3),
-           cols.size * cols.rate + random.Between(10, 90),
-           random.Of<int64_t>({1, 1, 2, 3})},
-          {rows, cols, AnyPadding(random)}};
+  const int64_t height = rows.size + random.Between(0, 3);
+  const int64_t width = cols.size * cols.rate + random.Between(10, 90);
+  const int64_t depth = random.Of<int64_t>({1, 1, 2, 3});
+  return Flat({1, height, width, depth}, rows, cols, AnyPadding(random));
+}
+
+// As another request, with planes.
+Request VolumeRequest(Random& random) {
+  Request request = AnyRequest(random);
+  const int64_t planes =
+      random.Of<int64_t>({1, random.Between(1, 4), random.Between(1, 9)});
+  request.images.insert(request.images.begin() + 1, planes);
+  request.spec.axes = 3;
+  request.spec.axis[0] = AnyAxis(random, planes);
+  return request;
+}
+
+// As another request, without its rows.
+Request SignalRequest(Random& random) {
+  Request request =
+      random.OneIn(2) ? AnyRequest(random) : LargePatchRequest(random);
+  request.images.erase(request.images.begin() + 1);
+  request.spec.axes = 1;
+  request.spec.axis[1] = {};
+  return request;
+}
+
+// Pixels beyond an edge of the image: few, or more than the image has.
+int64_t AnyBorder(Random& random, int64_t image) {
+  return random.Of<int64_t>({0, random.Between(0, 3), random.Between(0, image),
+                             random.Between(0, 3 * image)});
+}
+
+// Shows what lies outside otherwise.
+void ChangeBorder(Random& random, Request* request) {
+  PatchSpec& spec = request->spec;
+  spec.border = random.Of({Border::kConstant, Border::kReflect,
+                           Border::kSymmetric, Border::kEdge, Border::kWrap});
+  spec.padding = random.Of({Padding::kSame, Padding::kSameUnclamped,
+                            Padding::kExplicit, Padding::kExplicit});
+  if (spec.padding != Padding::kExplicit) return;
+  for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
+    spec.axis[i].before = AnyBorder(random, request->space()[i]);
+    spec.axis[i].after = AnyBorder(random, request->space()[i]);
+  }
 }
 
 Request RandomRequest(Random& random) {
   const int64_t limit = Limit(random);
   for (;;) {
     const auto make = random.Of({AnyRequest, AnyRequest, FullRequest,
-                                 TiledRequest, LineRequest, LargePatchRequest});
-    const Request request = make(random);
-    if (Valid(request) && PatchValues(request) <= limit) return request;
+                                 TiledRequest, LineRequest, LargePatchRequest,
+                                 VolumeRequest, VolumeRequest, SignalRequest});
+    Request request = make(random);
+    if (random.OneIn(2)) ChangeBorder(random, &request);
+    if (PatchValues(request).value_or(limit + 1) <= limit) return request;
   }
 }
 
@@ -141,8 +192,8 @@ void ForEachRun(const Visit& visit) {
         const int64_t width =
             size + (count - 1) * stride + random.Between(0, stride - 1);
         const AxisSpec rows = {random.Between(1, 3), random.Between(1, 3), 1};
-        visit({{1, random.Between(rows.size, 5), width, depth},
-               {rows, {size, stride, 1}, padding}},
+        visit(Flat({1, random.Between(rows.size, 5), width, depth}, rows,
+                   {size, stride, 1}, padding),
               random);
       }
     }
@@ -162,8 +213,8 @@ void ForEachWindow(const Visit& visit) {
                                 random.Between(0, stride - 1);
           const AxisSpec rows = {random.Between(1, 3), random.Between(1, 3),
                                  rate};
-          visit({{1, random.Between(5, 7), width, depth},
-                 {rows, {size, stride, rate}, AnyPadding(random)}},
+          visit(Flat({1, random.Between(5, 7), width, depth}, rows,
+                     {size, stride, rate}, AnyPadding(random)),
                 random);
         }
       }
@@ -172,18 +223,37 @@ void ForEachWindow(const Visit& visit) {
 }
 
 std::ostream& operator<<(std::ostream& out, const AxisSpec& axis) {
-  return out << "{size " << axis.size << ", stride " << axis.stride << ", rate "
-             << axis.rate << "}";
+  out << "{size " << axis.size << ", stride " << axis.stride << ", rate "
+      << axis.rate;
+  if (axis.before + axis.after == 0) return out << "}";
+  return out << ", before " << axis.before << ", after " << axis.after << "}";
 }
 
 }  // namespace
 
+std::array<int64_t, kMostAxes> Request::space() const {
+  std::array<int64_t, kMostAxes> space = {1, 1, 1};
+  std::copy_backward(images.begin() + 1, images.end() - 1, space.end());
+  return space;
+}
+
+Request Flat(const std::array<int64_t, 4>& images, const AxisSpec& rows,
+             const AxisSpec& cols, Padding padding, Border border) {
+  return {Shape(images.begin(), images.end()),
+          {2, {AxisSpec(), rows, cols}, padding, border}};
+}
+
 std::ostream& operator<<(std::ostream& out, const Request& request) {
-  const auto [batch, rows, cols, depth] = request.images;
-  return out << "images [" << batch << ", " << rows << ", " << cols << ", "
-             << depth << "], rows " << request.spec.rows << ", cols "
-             << request.spec.cols << ", "
-             << (request.spec.padding == Padding::kSame ? "SAME" : "VALID");
+  static constexpr const char* kPaddings[] = {"VALID", "SAME", "SAME_UNCLAMPED",
+                                              "EXPLICIT"};
+  static constexpr const char* kBorders[] = {"CONSTANT", "REFLECT", "SYMMETRIC",
+                                             "EDGE", "WRAP"};
+  out << "images " << ToString(request.images);
+  for (int i = kMostAxes - request.spec.axes; i < kMostAxes; ++i) {
+    out << ", " << kAxisNames[i] << " " << request.spec.axis[i];
+  }
+  return out << ", " << kPaddings[static_cast<int>(request.spec.padding)]
+             << ", " << kBorders[static_cast<int>(request.spec.border)];
 }
 
 void ForEachRequest(

@@ -13,16 +13,25 @@
 namespace tf_patches {
 
 struct Request {
-  std::array<int64_t, 4> images;  // batch, rows, cols, depth
+  Shape images;  // batch, planes, rows, cols, depth: as many axes as `spec` has
   PatchSpec spec;
+
+  std::array<int64_t, kMostAxes> space() const;
+  int64_t depth() const { return images.back(); }
 };
+
+// Of rows and cols.
+Request Flat(const std::array<int64_t, 4>& images, const AxisSpec& rows,
+             const AxisSpec& cols, Padding padding,
+             Border border = Border::kConstant);
 
 std::ostream& operator<<(std::ostream& out, const Request& request);
 
 // Visits, each with a random generator of its own: every length of a patch row
 // from 1 to 300 values; every small window of columns by size, stride, rate and
-// depth; and `cases` random requests of all kinds. All of them are valid, on
-// images that are not empty, but may have no patch.
+// depth; and `cases` random requests of all kinds: of one to three axes, with
+// every border. All of them are valid, on images that are not empty, but may
+// have no patch.
 void ForEachRequest(
     int64_t cases,
     const std::function<void(const Request& request, Random& random)>& visit);

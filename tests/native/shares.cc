@@ -41,9 +41,8 @@ Range AnyShare(Random& random, int64_t units) {
 // Checks that `output` holds what is expected of `which`, and nothing else.
 void CheckWritten(Check& check, const Trial& trial, Range which,
                   const Buffer& output) {
-  const int64_t unit_bytes = output.size() / trial.units;
-  const int64_t begin = which.begin * unit_bytes;
-  const int64_t end = which.end * unit_bytes;
+  const int64_t begin = trial.begin(which.begin);
+  const int64_t end = trial.begin(which.end);
   const char* const wrong =
       std::mismatch(output.data() + begin, output.data() + end,
                     trial.expected.data() + begin)
@@ -62,7 +61,7 @@ void CheckWritten(Check& check, const Trial& trial, Range which,
 int64_t AnyImagesBefore(Random& random, const PatchGrid& grid) {
   if (random.OneIn(2)) return 0;
   const int64_t values =
-      std::max(grid.image_rows() * grid.cols.image * grid.depth,
+      std::max(grid.image_rows() * grid.cols().image * grid.depth,
                grid.patch_count() * grid.patch_depth());
   return (int64_t{1} << random.Between(26, 40)) / values;
 }

@@ -1,5 +1,5 @@
 // Checks of a kernel that writes any share of its output: a range of units
-// (patches, image rows) of equally many bytes.
+// (patches, parts of image rows).
 #ifndef TF_PATCHES_TESTS_NATIVE_SHARES_H_
 #define TF_PATCHES_TESTS_NATIVE_SHARES_H_
 
@@ -26,7 +26,8 @@ struct Trial {
   std::string type;
   std::vector<char> expected;
   int64_t units;
-  int64_t alignment;  // that the kernel may rely on
+  std::function<int64_t(int64_t unit)> begin;  // its first byte
+  int64_t alignment;                           // that the kernel may rely on
   std::function<void(Range which, char* output)> kernel;
 };
 

@@ -20,9 +20,14 @@ AxisSpec AnyAxis(Random& random) {
 }
 
 Request SmallPatchesRequest(Random& random) {
-  return {
-      {1, random.Between(1, 12), random.Between(1, 200), random.Between(1, 6)},
-      {AnyAxis(random), AnyAxis(random), Padding::kValid}};
+  const int64_t planes = random.Of<int64_t>({1, 1, random.Between(1, 4)});
+  const int64_t rows = random.Between(1, 12);
+  const int64_t cols = random.Between(1, 200);
+  const int64_t depth = random.Between(1, 6);
+  PatchSpec spec = {3, {}, Padding::kValid, Border::kConstant};
+  for (AxisSpec& axis : spec.axis) axis = AnyAxis(random);
+  if (planes == 1) spec.axis[0] = {};
+  return {{1, planes, rows, cols, depth}, spec};
 }
 
 }  // namespace
@@ -36,27 +41,32 @@ void TestShufflePlans(Check& check) {
     const Request request = SmallPatchesRequest(random);
     PatchGrid grid;
     if (MakePatchGrid(request.images, request.spec, &grid)) continue;
-    Buffer images(grid.image_rows() * grid.cols.image * grid.depth, 0, 0);
+    Buffer images(grid.image_rows() * grid.cols().image * grid.depth, 0, 0);
     FillWithBytes(random, &images);
-    std::string expected;
-    ForEachTap(request, [&](int64_t, int64_t pixel) {
-      expected.append(images.data() + pixel * grid.depth, grid.depth);
+    std::string expected(grid.patch_count() * grid.patch_depth(), 0);
+    ForEachTap(request, [&](int64_t tap, int64_t pixel) {
+      expected.replace(tap * grid.depth, grid.depth,
+                       images.data() + pixel * grid.depth, grid.depth);
     });
-    const int64_t row_bytes = grid.cols.count * grid.patch_depth();
+    const int64_t line_bytes = grid.cols().count * grid.patch_depth();
     PatchGrid many = grid;
     many.batch = kMany;
     const ShufflePlan plan(many, grid.depth);
-    for (int64_t row = 0; row < grid.rows.count; ++row) {
-      Buffer patches(row_bytes, random.Between(0, 17), 0);
-      const int64_t done = plan.Copy(
-          grid.cols.count,
-          images.data() + grid.rows.Start(row) * grid.cols.image * grid.depth,
-          images.data() + images.size(), patches.data());
+    const int64_t lines = grid.planes().count * grid.rows().count;
+    for (int64_t line = 0; line < lines; ++line) {
+      Buffer patches(line_bytes, random.Between(0, 17), 0);
+      const int64_t plane = grid.planes().Start(line / grid.rows().count);
+      const int64_t row = grid.rows().Start(line % grid.rows().count);
+      const int64_t done =
+          plan.Copy(grid.cols().count,
+                    images.data() + (plane * grid.rows().image + row) *
+                                        grid.cols().image * grid.depth,
+                    images.data() + images.size(), patches.data());
       const int64_t bytes = done * grid.patch_depth();
-      check.That(
-          expected.compare(row * row_bytes, bytes, patches.data(), bytes) == 0,
-          "wrong in row ", row, " of ", request);
-      check.That(patches.UntouchedBut(0, bytes), "too much in row ", row,
+      check.That(expected.compare(line * line_bytes, bytes, patches.data(),
+                                  bytes) == 0,
+                 "wrong in line ", line, " of ", request);
+      check.That(patches.UntouchedBut(0, bytes), "too much in line ", line,
                  " of ", request);
       copied += done;
     }

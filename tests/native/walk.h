@@ -4,6 +4,7 @@
 #define TF_PATCHES_TESTS_NATIVE_WALK_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -22,11 +23,13 @@ inline std::optional<Walk> WalkAxis(int64_t image, const AxisSpec& spec,
                                     Padding padding) {
   const int64_t span = (spec.size - 1) * spec.rate + 1;
   Walk walk = {0, 0};
-  if (padding == Padding::kValid) {
+  if (padding == Padding::kValid || padding == Padding::kExplicit) {
+    const int64_t padded = spec.before + image + spec.after;
     // TensorFlow's rounding lets a patch be larger than the image, by less than
     // two strides, and answers with no patches.
-    if (span - image >= 2 * spec.stride) return std::nullopt;
-    for (int64_t at = 0; at + span <= image; at += spec.stride) ++walk.count;
+    if (span - padded >= 2 * spec.stride) return std::nullopt;
+    for (int64_t at = 0; at + span <= padded; at += spec.stride) ++walk.count;
+    walk.pad_before = spec.before;
     return walk;
   }
   int64_t overhang = 0;
@@ -34,31 +37,84 @@ inline std::optional<Walk> WalkAxis(int64_t image, const AxisSpec& spec,
     ++walk.count;
     overhang = at + span - image;
   }
-  walk.pad_before = std::max<int64_t>(0, overhang) / 2;
+  const bool may_be_negative = padding == Padding::kSameUnclamped;
+  walk.pad_before =
+      (may_be_negative ? overhang : std::max<int64_t>(0, overhang)) / 2;
   return walk;
 }
 
-// Calls `visit(tap, pixel)` for every pixel of every patch in the order in
-// which patches are stored, `tap` counting them; `pixel` is the pixel of the
-// images that it shows, -1 where that lies outside.
+// The pixel of `image` pixels that is seen at `at`: found by walking there from
+// the first pixel, and turning at the ends. -1 if it is none of them.
+inline int64_t WalkTo(int64_t at, int64_t image, Border border) {
+  if (0 <= at && at < image) return at;
+  const int64_t step = at < 0 ? -1 : 1;
+  int64_t seen = 0;
+  int64_t direction = step;
+  for (int64_t i = 0; i != at; i += step) {
+    const int64_t next = seen + direction;
+    if (0 <= next && next < image) {
+      seen = next;
+      continue;
+    }
+    switch (border) {
+      case Border::kConstant:
+        return -1;
+      case Border::kEdge:
+        break;
+      case Border::kWrap:
+        seen = step < 0 ? image - 1 : 0;
+        break;
+      case Border::kReflect:
+        direction = -direction;
+        if (image > 1) seen += direction;
+        break;
+      case Border::kSymmetric:
+        direction = -direction;
+        break;
+    }
+  }
+  return seen;
+}
+
+// Calls `visit(tap, pixel)` for every pixel of every patch, axis by axis: for
+// each patch along the planes, for each of its taps, and so on. `tap` is its
+// number in the order in which patches are stored; `pixel` is the pixel of the
+// images that it shows, -1 where that is the constant.
 template <typename Visit>
 void ForEachTap(const Request& request, const Visit& visit) {
-  const auto& [rows, cols, padding] = request.spec;
-  const auto [batch, height, width, depth] = request.images;
-  const Walk down = *WalkAxis(height, rows, padding);
-  const Walk across = *WalkAxis(width, cols, padding);
-  int64_t tap = 0;
-  for (int64_t image = 0; image < batch; ++image) {
-    for (int64_t row = 0; row < down.count; ++row) {
-      for (int64_t col = 0; col < across.count; ++col) {
-        for (int64_t i = 0; i < rows.size; ++i) {
-          for (int64_t j = 0; j < cols.size; ++j) {
-            const int64_t y =
-                row * rows.stride - down.pad_before + i * rows.rate;
-            const int64_t x =
-                col * cols.stride - across.pad_before + j * cols.rate;
-            const bool inside = 0 <= y && y < height && 0 <= x && x < width;
-            visit(tap++, inside ? (image * height + y) * width + x : -1);
+  const PatchSpec& spec = request.spec;
+  const auto& [up, down, across] = spec.axis;
+  const std::array<int64_t, kMostAxes> space = request.space();
+  std::array<Walk, kMostAxes> walk;
+  for (int i = 0; i < kMostAxes; ++i) {
+    walk[i] = *WalkAxis(space[i], spec.axis[i], spec.padding);
+  }
+  const auto seen = [&](int axis, int64_t index, int64_t tap) {
+    const AxisSpec& of = spec.axis[axis];
+    return WalkTo(index * of.stride - walk[axis].pad_before + tap * of.rate,
+                  space[axis], spec.border);
+  };
+  for (int64_t image = 0; image < request.images[0]; ++image) {
+    for (int64_t plane = 0; plane < walk[0].count; ++plane) {
+      for (int64_t p = 0; p < up.size; ++p) {
+        const int64_t z = seen(0, plane, p);
+        for (int64_t row = 0; row < walk[1].count; ++row) {
+          for (int64_t r = 0; r < down.size; ++r) {
+            const int64_t y = seen(1, row, r);
+            for (int64_t col = 0; col < walk[2].count; ++col) {
+              const int64_t patch =
+                  ((image * walk[0].count + plane) * walk[1].count + row) *
+                      walk[2].count +
+                  col;
+              for (int64_t c = 0; c < across.size; ++c) {
+                const int64_t x = seen(2, col, c);
+                const int64_t tap =
+                    ((patch * up.size + p) * down.size + r) * across.size + c;
+                const int64_t pixel =
+                    ((image * space[0] + z) * space[1] + y) * space[2] + x;
+                visit(tap, std::min({x, y, z}) < 0 ? -1 : pixel);
+              }
+            }
           }
         }
       }
