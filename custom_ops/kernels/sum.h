@@ -120,8 +120,8 @@ void SumBlock(const T* src, Offsets outer, Inner inner, T* dst,
     });
   });
   for (int run = 0; run < kAcross; ++run) {
-    std::memcpy(dst + run * runs.dst_step, &lanes[run].sums,
-                kStored * sizeof(T));
+    void* const to = dst + run * runs.dst_step;
+    std::memcpy(to, &lanes[run].sums, kStored * sizeof(T));
   }
 }
 
