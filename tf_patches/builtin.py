@@ -1,35 +1,52 @@
-"""TensorFlow's own op, run by our CPU kernel and with our gradient."""
+"""TensorFlow's own ops, run by our CPU kernel and with our gradient."""
 
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_patches import native
-from tf_patches.gradients import gradient_of_extraction, register_extraction
+from tf_patches.gradients import attributes, fold_gradient, register_extraction
 
-_OP = "ExtractImagePatches"
 _VARIABLE = "TF_PATCHES_ACCELERATE"
 
+
+class _Op(NamedTuple):
+    run: Callable[..., tf.Tensor]
+    attributes: tuple[str, ...]
+
+
+_OPS = {
+    "ExtractImagePatches": _Op(
+        lambda images, **grid: tf.raw_ops.ExtractImagePatches(images=images, **grid),
+        ("ksizes", "strides", "rates", "padding"),
+    ),
+    "ExtractVolumePatches": _Op(
+        lambda volumes, **grid: tf.raw_ops.ExtractVolumePatches(input=volumes, **grid),
+        ("ksizes", "strides", "padding"),
+    ),
+}
+
 _lock = threading.Lock()
-_original_gradient: Callable[..., Any] | None = None
+_original_gradients: dict[str, Callable[..., Any]] = {}
 
 
 def accelerate(gradients: bool = True) -> None:
-    """Makes TensorFlow's own op run our CPU kernel, in the whole process.
+    """Makes TensorFlow's own ops run our CPU kernel, in the whole process.
 
     From then on `tf.image.extract_patches`, `tf.compat.v1.extract_image_patches`,
-    `tf.raw_ops.ExtractImagePatches` and every function, Keras model and
-    SavedModel that holds the op give the same patches, to the bit, as fast as
+    `tf.extract_volume_patches`, `tf.raw_ops.ExtractImagePatches`,
+    `tf.raw_ops.ExtractVolumePatches` and every function, Keras model and
+    SavedModel that holds the ops give the same patches, to the bit, as fast as
     `tf_patches.extract_patches`. Their gradient becomes that of
     `tf_patches.extract_patches`: the same to the bit where TensorFlow's own is
     right (except for NaN payloads where several NaNs are added), right above 2^24
-    pixels, for unknown rank and for an empty batch too. Jacobians and
+    pixels, for unknown shapes and for an empty batch too. Jacobians and
     `tf.vectorized_map` run the op once, not once for each element. Images of bool,
-    for which TensorFlow's op has no CPU kernel, stay refused: a model of them would
-    run nowhere else.
+    for which TensorFlow's ops have no CPU kernel, stay refused, and so do volumes of
+    complex numbers: a model of them would run nowhere else.
 
     Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does
     it when `tf_patches` is imported. It may be called at any time and from any
@@ -39,7 +56,7 @@ def accelerate(gradients: bool = True) -> None:
     numbers, restart, as they do after `tf.random.set_seed`.
 
     Only the CPU kernel is replaced. On a GPU and under XLA, TensorFlow's own run
-    the op. Where a GPU or another such device is visible, gradients stay
+    the ops. Where a GPU or another such device is visible, gradients stay
     TensorFlow's own too, except for ops that are placed on a CPU explicitly or ran
     on it eagerly: nothing leaves its device. That has not been tried on a GPU.
 
@@ -65,14 +82,13 @@ def accelerate(gradients: bool = True) -> None:
       >>> tf_patches.is_accelerated()
       True
     """
-    global _original_gradient
     with _lock:
         try:
             from tensorflow.python.eager import context
             from tensorflow.python.framework import ops as framework
 
-            registered = framework.gradient_registry._registry[_OP]
-            original = _original_gradient or registered["type"]
+            registry = framework.gradient_registry._registry
+            registered = {name: registry[name]["type"] for name in _OPS}
             clear_kernel_cache = context.context().clear_kernel_cache
         except (ImportError, AttributeError, LookupError, TypeError) as error:
             raise RuntimeError(
@@ -80,13 +96,16 @@ def accelerate(gradients: bool = True) -> None:
                 "version keeps its kernels and gradients in a place that tf_patches "
                 f"does not know ({error!r})."
             ) from error
-        if _original_gradient is None:
+        if not _original_gradients:
             native.load_override()
             clear_kernel_cache()
-            register_extraction(_OP, tf.raw_ops.ExtractImagePatches)
+            for name, op in _OPS.items():
+                register_extraction(name, op.run, op.attributes)
             _hasten_integers()
-            _original_gradient = original
-        registered["type"] = _choose(original) if gradients else original
+            _original_gradients.update(registered)
+        for name, original in _original_gradients.items():
+            chosen = _choose(original) if gradients else original
+            registry[name]["type"] = chosen
 
 
 def _hasten_integers() -> None:
@@ -111,7 +130,7 @@ def _hasten_integers() -> None:
 
 
 def is_accelerated() -> bool:
-    """Says whether TensorFlow's own op runs our CPU kernel.
+    """Says whether TensorFlow's own ops run our CPU kernel.
 
     Returns:
       Whether `accelerate` has been called in this process.
@@ -120,7 +139,7 @@ def is_accelerated() -> bool:
       >>> tf_patches.is_accelerated()
       False
     """
-    return _original_gradient is not None
+    return bool(_original_gradients)
 
 
 def is_wanted() -> bool:
@@ -140,9 +159,18 @@ def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def gradient_of(op: tf.Operation, gradient: Any) -> Any:
         ours = _is_on_cpu(op, gradient)
-        return (gradient_of_extraction if ours else original)(op, gradient)
+        return (_our_gradient if ours else original)(op, gradient)
 
     return gradient_of
+
+
+def _our_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
+    grid = attributes(op, _OPS[op.type].attributes)
+    if op.type == "ExtractVolumePatches":
+        grid["rates"] = [1] * len(grid["ksizes"])
+        if tf.compat.as_str(grid["padding"]) == "SAME":
+            grid["padding"] = "SAME_UNCLAMPED"
+    return fold_gradient(op, gradient, **grid)
 
 
 def _is_on_cpu(op: Any, gradient: Any) -> bool:

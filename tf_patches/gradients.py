@@ -4,7 +4,7 @@ The gradient of extraction is the fold, that of the fold is extraction, so
 derivatives of any order are defined.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,8 @@ except ImportError:  # It is private. Without it TensorFlow maps ops in a loop.
 
 _RegisterPFor = getattr(pfor, "RegisterPFor", None)
 
-_ATTRIBUTES = ("ksizes", "strides", "rates", "padding")
+# Those of both ops. The constant outside of images has no gradient.
+_GRID = ("ksizes", "strides", "rates", "padding", "explicit_paddings", "mode")
 
 
 def _register(registry: Any, name: str) -> Callable[[Callable], Callable]:
@@ -34,13 +35,18 @@ def _register(registry: Any, name: str) -> Callable[[Callable], Callable]:
     return register
 
 
-def _attributes(op: Any) -> dict[str, Any]:
-    return {name: op.get_attr(name) for name in _ATTRIBUTES}
+def attributes(op: Any, names: Sequence[str] = _GRID) -> dict[str, Any]:
+    """Those attributes of an op that are named."""
+    return {name: op.get_attr(name) for name in names}
 
 
 @_register(tf.RegisterGradient, "TFPatches>ExtractPatches")
-def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
-    """The fold of `gradient`, whatever the name of the op that extracted."""
+def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
+    return fold_gradient(op, gradient, **attributes(op))
+
+
+def fold_gradient(op: tf.Operation, gradient: Any, **grid: Any) -> tf.Tensor:
+    """The gradient of an op that extracts patches, whatever the name of the op."""
     images = op.inputs[0]
     static = images.shape
     shape = (
@@ -48,9 +54,7 @@ def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
         if static.is_fully_defined()
         else tf.shape(images, out_type=tf.int64)
     )
-    folded = ops.tf_patches_fold_patches(
-        tf.convert_to_tensor(gradient), shape, **_attributes(op)
-    )
+    folded = ops.tf_patches_fold_patches(tf.convert_to_tensor(gradient), shape, **grid)
     folded.set_shape(static)
     return folded
 
@@ -58,7 +62,7 @@ def gradient_of_extraction(op: tf.Operation, gradient: Any) -> tf.Tensor:
 @_register(tf.RegisterGradient, "TFPatches>FoldPatches")
 def _fold_patches_gradient(op: tf.Operation, gradient: Any) -> tuple[tf.Tensor, None]:
     patches = ops.tf_patches_extract_patches(
-        tf.convert_to_tensor(gradient), **_attributes(op)
+        tf.convert_to_tensor(gradient), **attributes(op)
     )
     patches.set_shape(op.inputs[0].shape)
     return patches, None
@@ -77,17 +81,29 @@ def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
     return tf.reshape(merged, tf.concat([batches, shape], 0))
 
 
-def register_extraction(name: str, extract: Callable[..., tf.Tensor]) -> None:
-    """Has the op `name`, run by `extract`, do all iterations as one batch."""
+def register_extraction(
+    name: str, extract: Callable[..., tf.Tensor], names: Sequence[str]
+) -> None:
+    """Has the op `name`, run by `extract`, do all iterations as one batch.
+
+    Args:
+      name: The op.
+      extract: The function that runs it, on images and keywords.
+      names: The attributes that make the keywords.
+    """
 
     @_register(_RegisterPFor, name)
     def convert(pfor_input: Any) -> Any:
         images = pfor_input.stacked_input(0)
-        patches = extract(images=_merge_batch(images), **_attributes(pfor_input))
+        patches = extract(_merge_batch(images), **attributes(pfor_input, names))
         return pfor.wrap(_split_batch(patches, images), True)
 
 
-register_extraction("TFPatches>ExtractPatches", ops.tf_patches_extract_patches)
+register_extraction(
+    "TFPatches>ExtractPatches",
+    ops.tf_patches_extract_patches,
+    (*_GRID, "constant_values"),
+)
 
 
 def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
@@ -113,7 +129,7 @@ def _convert_fold_patches(pfor_input: Any) -> Any:
     images = ops.tf_patches_fold_patches(
         _merge_batch(patches),
         tf.concat([[iterations * image_shape[0]], image_shape[1:]], 0),
-        **_attributes(pfor_input),
+        **attributes(pfor_input),
     )
     return pfor.wrap(
         tf.reshape(images, tf.concat([[iterations], image_shape], 0)), True

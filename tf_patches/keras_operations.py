@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches import ops
+from tf_patches.arguments import plain
 
 _PACKAGE = "tf_patches"
 
@@ -35,6 +36,7 @@ def _register(value: Any) -> Any:
 
 _register(ops.extract_patches)
 _register(ops.extract_image_patches)
+_register(ops.extract_volume_patches)
 _register(ops.fold_patches)
 
 
@@ -56,8 +58,7 @@ class _PatchOperation(keras.Operation):
         )
 
     def get_config(self) -> dict[str, Any]:
-        plain = zip(self._grid, ops.plain_grid(**self._grid), strict=True)
-        return {**dict(plain), "name": self.name}
+        return {**plain(self._grid), "name": self.name}
 
 
 @_register
@@ -66,6 +67,14 @@ class ExtractPatches(_PatchOperation):
 
     def call(self, images: Any) -> Any:
         return ops.extract_patches(images, **self._grid)
+
+
+@_register
+class ExtractVolumePatches(_PatchOperation):
+    """`extract_volume_patches`."""
+
+    def call(self, input: Any) -> Any:
+        return ops.extract_volume_patches(input, **self._grid)
 
 
 @_register

@@ -2,20 +2,27 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import numpy as np
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches.arguments import (
+    Integers,
+    Mode,
+    Number,
+    Padding,
+    invalid,
+    read_attributes,
+    read_constant,
+    read_integers,
+    shape_text,
+)
+from tf_patches.image_shape import read_dimensions, read_image_shape
 from tf_patches.native import ops
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-_LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
-_LARGEST_DIMENSION = 2**63 - 1
-_PADDINGS = {"VALID": "VALID", "SAME": "SAME", b"VALID": "VALID", b"SAME": "SAME"}
 
 
 def _op(function: _Function) -> _Function:
@@ -23,12 +30,17 @@ def _op(function: _Function) -> _Function:
 
     It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
     """
-    signature, defaults = inspect.signature(function), function.__defaults__
+    signature = inspect.signature(function)
     # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
-    # argument is missing.
-    function.__defaults__ = (None,) * len(signature.parameters)
+    # argument is missing; it knows no arguments that go by keyword alone.
+    known = [
+        parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=None)
+        for parameter in signature.parameters.values()
+    ]
+    vars(function)["__signature__"] = signature.replace(parameters=known)
     op = tf.__internal__.dispatch.add_dispatch_support(function)
-    function.__defaults__, op.__signature__ = defaults, signature
+    op.__signature__ = signature
+    del vars(function)["__signature__"]
     # The mark that AutoGraph looks for, without a wrapper's microsecond.
     mark = tf.autograph.experimental.do_not_convert(function)
     vars(op).update(vars(mark) | vars(op))
@@ -38,60 +50,94 @@ def _op(function: _Function) -> _Function:
 @_op
 def extract_patches(
     images: Any,
-    sizes: Sequence[int],
-    strides: Sequence[int],
-    rates: Sequence[int],
-    padding: str,
+    sizes: Integers,
+    strides: Integers | None = None,
+    rates: Integers | None = None,
+    padding: Padding = "VALID",
     name: str | None = None,
+    *,
+    mode: Mode = "CONSTANT",
+    constant_values: Number = 0,
 ) -> tf.Tensor:
-    """Extracts patches from images, as `tf.image.extract_patches` does.
+    """Extracts patches from images, as `tf.image.extract_patches` does, and more.
 
-    Patch `[i, j]` of an image holds the pixels `[i * stride_rows + p * rate_rows,
-    j * stride_cols + q * rate_cols]` for every tap `p < size_rows`,
-    `q < size_cols`, counted from the image's corner with padding VALID, and from
-    `(pad_rows // 2, pad_cols // 2)` pixels before it with SAME. Its values lie
-    flattened in the last axis, rows first, then cols, then depth: reshape the
-    result to `[batch, out_rows, out_cols, size_rows, size_cols, depth]` to see
-    them. Every bit is copied as it is, NaN payloads included.
+    Images have one, two or three axes of space, and channels last: `[batch, cols,
+    depth]` (signals), `[batch, rows, cols, depth]` or `[batch, planes, rows, cols,
+    depth]` (volumes). Patch `[i, j]` of an image holds the pixels `[i * stride_rows +
+    p * rate_rows - pad_top, j * stride_cols + q * rate_cols - pad_left]` for every tap
+    `p < size_rows`, `q < size_cols`, where `pad_top` and `pad_left` are the pixels of
+    padding before the image. Its values lie flattened in the last axis: planes first,
+    then rows, then cols, then depth. Reshape the result to `[batch, out_rows, out_cols,
+    size_rows, size_cols, depth]` to see them. Every bit is copied as it is, NaN
+    payloads included.
 
-    Along each axis a patch spans `span = (size - 1) * rate + 1` pixels. With
-    VALID only patches inside the image count: `(image - span) // stride + 1` of
-    them. Where the image is smaller than a patch, `image < span`, there are no
-    patches and the result is empty, as TensorFlow's; from
-    `span - image >= 2 * stride` on that is an error, as in TensorFlow. With SAME
-    there are `out = ceil(image / stride)` patches, which need
-    `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image,
-    all zero. These are the formulas of `tf.nn.convolution`.
+    Along each axis a patch spans `span = (size - 1) * rate + 1` pixels.
+
+    - With padding VALID only patches inside the image count: `(image - span) // stride
+      + 1` of them. Where the image is smaller than a patch, `image < span`, there are
+      no patches and the result is empty, as TensorFlow's; from `span - image >= 2 *
+      stride` on that is an error, as in TensorFlow.
+    - With SAME there are `out = ceil(image / stride)` patches, which need
+      `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image:
+      `pad // 2` before it, the rest after it. These are the formulas of
+      `tf.nn.convolution`. Where strides are larger than sizes,
+      `tf.extract_volume_patches` begins inside the image instead;
+      `tf_patches.extract_volume_patches` does so too, this function does not.
+    - With pairs of pixels, patches are those of VALID on the image with so many pixels
+      before and after it: `(before + image + after - span) // stride + 1` of them.
+
+    What lies outside the image is not made, only read: no padded copy exists. `mode`
+    says what is read there, with the meaning of `numpy.pad` at any width, also where
+    the padding is wider than the image. For the row `a b c d`:
+
+        mode         before   image     after
+        CONSTANT     0 0 0    a b c d   0 0 0
+        REFLECT      d c b    a b c d   c b a
+        SYMMETRIC    c b a    a b c d   d c b
+        EDGE         a a a    a b c d   d d d
+        WRAP         b c d    a b c d   a b c
 
     Args:
-      images: A tensor `[batch, rows, cols, depth]` of any of the dtypes bool,
-        bfloat16, float16, float32, float64, complex64, complex128, and the
-        signed and unsigned integers of 8 to 64 bits; or anything that converts
-        to one; or a `KerasTensor`, in a Keras functional model.
-      sizes: `[1, size_rows, size_cols, 1]`, the pixels in a patch. Integers: a
-        list, a tuple or a NumPy array, as for strides and rates.
-      strides: `[1, stride_rows, stride_cols, 1]`, the pixels from one patch to
-        the next.
-      rates: `[1, rate_rows, rate_cols, 1]`, the pixels from one tap of a patch
-        to the next (dilation): 1 for a solid patch.
-      padding: "VALID" or "SAME".
+      images: A tensor `[batch, rows, cols, depth]`, or of one or three axes of space,
+        of any of the dtypes bool, bfloat16, float16, float32, float64, complex64,
+        complex128, and the signed and unsigned integers of 8 to 64 bits; or anything
+        that converts to one; or a `KerasTensor`, in a Keras functional model. A single
+        image needs a batch axis: `image[tf.newaxis]`.
+      sizes: The pixels in a patch: an int, for every axis of space; a list of one int
+        for each of them, `[rows, cols]`; or TensorFlow's list, `[1, rows, cols, 1]`. A
+        list, a tuple or a NumPy array. Where the rank of `images` is unknown, only
+        TensorFlow's list can be read.
+      strides: The pixels from one patch to the next, in the forms of `sizes`; by
+        default `sizes`, so that patches lie side by side.
+      rates: The pixels from one tap of a patch to the next (dilation), in the forms of
+        `sizes`; by default 1, for a solid patch.
+      padding: "VALID" or "SAME", in upper or lower case; or pixels in pairs, before and
+        after each axis, as `tf.nn.conv2d` takes them: `[[0, 0], [top, bottom], [left,
+        right], [0, 0]]`.
       name: A name for the operation.
+      mode: "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE" or "WRAP", in upper or lower
+        case.
+      constant_values: The number outside with mode CONSTANT: of Python or NumPy, or a
+        tensor that is known when the graph is built. It has no gradient.
 
     Returns:
-      A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]` of
-      the dtype of `images`. It has a gradient, of any order.
+      A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]`, with as
+      many axes as `images`, of the dtype of `images`. It has a gradient, of any order.
 
     Raises:
       tf.errors.InvalidArgumentError: If an argument has the wrong length, rank
-        or dtype, if `padding` is neither of the two, if a VALID patch exceeds
-        the image by two strides or more, or if a patch would exceed 2147483647
-        values or pixels of span. While a graph is built: `ValueError`.
+        or dtype; if `padding` or `mode` is none of its names; if a patch exceeds
+        the image and its padding by two strides or more; if `constant_values` is no
+        number of the images' dtype; if an image without pixels is to be reflected,
+        repeated or wrapped; or if a patch would exceed 2147483647 values or pixels of
+        span. While a graph is built: `ValueError`.
       tf.errors.OutOfRangeError: If a size, stride or rate is less than 1.
-      tf.errors.UnimplementedError: If the first or last entry of `sizes`,
-        `strides` or `rates` is not 1.
+      tf.errors.UnimplementedError: If batch or depth have a size, stride or rate other
+        than 1, or a padding.
       tf.errors.ResourceExhaustedError: If the result cannot be allocated.
-      TypeError: If `sizes`, `strides` or `rates` is a tensor or no list, or if an
-        argument is missing.
+      TypeError: If `sizes`, `strides` or `rates` is a tensor or no integers, if
+        `padding`, `mode` or `constant_values` is of another type, or if an argument is
+        missing.
       ValueError: If `images` is ragged (in a graph `TypeError`), or cannot be
         converted to a tensor.
 
@@ -105,19 +151,43 @@ def extract_patches(
       >>> patches[0, 0].numpy()
       array([[ 1,  2,  3, 11, 12, 13, 21, 22, 23],
              [ 6,  7,  8, 16, 17, 18, 26, 27, 28]], dtype=int32)
+
+      The same by ints; and tiles of volumes, reflected where the last do not fit:
+
+      >>> same = tf_patches.extract_patches(image, 3, strides=5)
+      >>> bool(tf.reduce_all(same == patches))
+      True
+      >>> volumes = tf.zeros([2, 30, 100, 100, 1])
+      >>> tf_patches.extract_patches(
+      ...     volumes, [8, 32, 32], padding="SAME", mode="REFLECT").shape
+      TensorShape([2, 4, 4, 4, 8192])
+
+      A signal, with a border of a tap before it:
+
+      >>> signal = tf.reshape(tf.range(1.0, 5.0), [1, 4, 1])
+      >>> tf_patches.extract_patches(
+      ...     signal, 2, strides=1, padding=[[0, 0], [1, 0], [0, 0]],
+      ...     mode="WRAP")[0].numpy()
+      array([[4., 1.],
+             [1., 2.],
+             [2., 3.],
+             [3., 4.]], dtype=float32)
     """
-    return _extract(images, sizes, strides, rates, padding, name)
+    return _extract(images, sizes, strides, rates, padding, name, mode, constant_values)
 
 
 @_op
 def extract_image_patches(
     images: Any,
-    ksizes: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-    rates: Sequence[int] | None = None,
-    padding: str | None = None,
+    ksizes: Integers | None = None,
+    strides: Integers | None = None,
+    rates: Integers | None = None,
+    padding: Padding | None = None,
     name: str | None = None,
-    sizes: Sequence[int] | None = None,
+    sizes: Integers | None = None,
+    *,
+    mode: Mode = "CONSTANT",
+    constant_values: Number = 0,
 ) -> tf.Tensor:
     """Extracts patches from images, by TensorFlow 1's name and argument names.
 
@@ -127,11 +197,13 @@ def extract_image_patches(
     Args:
       images: As for `extract_patches`.
       ksizes: The old name of `sizes`.
-      strides: As for `extract_patches`.
-      rates: As for `extract_patches`.
-      padding: As for `extract_patches`.
+      strides: As for `extract_patches`, but without a default.
+      rates: As for `extract_patches`, but without a default.
+      padding: As for `extract_patches`, but without a default.
       name: A name for the operation.
       sizes: As for `extract_patches`; instead of `ksizes`.
+      mode: As for `extract_patches`.
+      constant_values: As for `extract_patches`.
 
     Returns:
       As `extract_patches`.
@@ -150,32 +222,145 @@ def extract_image_patches(
     """
     if ksizes is not None and sizes is not None:
         raise ValueError("Cannot specify both 'ksizes' and 'sizes'.")
+    sizes_name = "ksizes" if sizes is None else "sizes"
     sizes = ksizes if sizes is None else sizes
-    return _extract(images, sizes, strides, rates, padding, name)
+    for given, argument in (
+        (sizes, sizes_name),
+        (strides, "strides"),
+        (rates, "rates"),
+    ):
+        if given is None:
+            read_integers(None, argument)  # refuses it
+    return _extract(
+        images, sizes, strides, rates, padding, name, mode, constant_values, sizes_name
+    )
 
 
 def _extract(
-    images: Any, sizes: Any, strides: Any, rates: Any, padding: Any, name: str | None
+    images: Any,
+    sizes: Any,
+    strides: Any,
+    rates: Any,
+    padding: Any,
+    name: str | None,
+    mode: Any,
+    constant_values: Any,
+    sizes_name: str = "sizes",
 ) -> tf.Tensor:
-    if _is_symbolic(images, "images"):
-        from tf_patches.keras_operations import ExtractPatches
+    if not isinstance(images, tf.Tensor):
+        if _is_symbolic(images, "images"):
+            from tf_patches.keras_operations import ExtractPatches
 
-        return ExtractPatches(
-            name, sizes=sizes, strides=strides, rates=rates, padding=padding
-        )(images)
-    grid = plain_grid(sizes, strides, rates, padding)
-    return ops.tf_patches_extract_patches(images, *grid, name)
+            return ExtractPatches(
+                name,
+                sizes=sizes,
+                strides=strides,
+                rates=rates,
+                padding=padding,
+                mode=mode,
+                constant_values=constant_values,
+            )(images)
+        images = tf.convert_to_tensor(images)
+    attributes = read_attributes(
+        "images", images.shape, sizes, strides, rates, padding, mode, sizes_name
+    )
+    if constant := read_constant(constant_values, images.dtype):
+        attributes["constant_values"] = constant
+    return ops.tf_patches_extract_patches(images, **attributes, name=name)
+
+
+@_op
+def extract_volume_patches(
+    input: Any,
+    ksizes: Integers,
+    strides: Integers,
+    padding: Padding,
+    name: str | None = None,
+    *,
+    rates: Integers | None = None,
+    mode: Mode = "CONSTANT",
+    constant_values: Number = 0,
+) -> tf.Tensor:
+    """Extracts patches from volumes, as `tf.extract_volume_patches` does.
+
+    The same as `extract_patches` of volumes, whose arguments, result and errors see,
+    except with padding SAME and strides larger than sizes. There `extract_patches`
+    begins at the image's first pixel, as every other op of TensorFlow;
+    `tf.extract_volume_patches`, and so this function, begins inside the image: at pixel
+    `(image - (out - 1) * stride - span + 1) // 2`, where `out = ceil(image / stride)`.
+
+    Args:
+      input: As the `images` of `extract_patches`: `[batch, planes, rows, cols, depth]`.
+      ksizes: As the `sizes` of `extract_patches`: an int, `[planes, rows, cols]` or
+        `[1, planes, rows, cols, 1]`.
+      strides: As for `extract_patches`, but without a default.
+      padding: As for `extract_patches`, but without a default.
+      name: A name for the operation.
+      rates: As for `extract_patches`.
+      mode: As for `extract_patches`.
+      constant_values: As for `extract_patches`.
+
+    Returns:
+      A tensor `[batch, out_planes, out_rows, out_cols, size_planes * size_rows *
+      size_cols * depth]` of the dtype of `input`. It has a gradient, of any order.
+
+    Raises:
+      OpError, TypeError, ValueError: As `extract_patches`.
+
+    Examples:
+      >>> volume = tf.reshape(tf.range(6), [1, 6, 1, 1, 1])
+      >>> tf_patches.extract_volume_patches(
+      ...     volume, ksizes=[1, 1, 1, 1, 1], strides=[1, 3, 1, 1, 1],
+      ...     padding="SAME")[0, :, 0, 0, 0].numpy()
+      array([1, 4], dtype=int32)
+      >>> tf_patches.extract_patches(
+      ...     volume, 1, strides=[3, 1, 1], padding="SAME")[0, :, 0, 0, 0].numpy()
+      array([0, 3], dtype=int32)
+    """
+    if not isinstance(input, tf.Tensor):
+        if _is_symbolic(input, "input"):
+            from tf_patches.keras_operations import ExtractVolumePatches
+
+            return ExtractVolumePatches(
+                name,
+                ksizes=ksizes,
+                strides=strides,
+                padding=padding,
+                rates=rates,
+                mode=mode,
+                constant_values=constant_values,
+            )(input)
+        input = tf.convert_to_tensor(input)
+    shape = input.shape
+    if shape.rank is None:
+        shape = tf.TensorShape([None] * 5)
+    if shape.rank != 5:
+        invalid(
+            "input must be [batch, planes, rows, cols, depth], but got shape "
+            f"{shape_text(shape)}."
+        )
+    attributes = read_attributes(
+        "input", shape, ksizes, strides, rates, padding, mode, "ksizes"
+    )
+    if attributes["padding"] == "SAME":
+        attributes["padding"] = "SAME_UNCLAMPED"
+    if constant := read_constant(constant_values, input.dtype):
+        attributes["constant_values"] = constant
+    return ops.tf_patches_extract_patches(input, **attributes, name=name)
 
 
 @_op
 def fold_patches(
     patches: Any,
     image_shape: Any,
-    sizes: Sequence[int],
-    strides: Sequence[int],
-    rates: Sequence[int],
-    padding: str,
+    sizes: Integers,
+    strides: Integers | None = None,
+    rates: Integers | None = None,
+    padding: Padding = "VALID",
     name: str | None = None,
+    *,
+    mode: Mode = "CONSTANT",
+    constant_values: Number = 0,
 ) -> tf.Tensor:
     """Sums patches back into images: the adjoint of `extract_patches`.
 
@@ -183,15 +368,27 @@ def fold_patches(
     it; a pixel in no patch becomes zero. Patches that do not overlap are thus
     put back as they were. Where they overlap, divide by the fold of ones to
     average them, with `tf.math.divide_no_nan`: the fold of ones is zero where no
-    patch lies. The sum is taken in the order in which the patches are
-    stored, rounded to the dtype at every addition. So it is the same on every
-    run, and equals TensorFlow's own gradient to the bit, except for NaN payloads
-    where several NaNs are added.
+    patch lies. With a mode that shows pixels of the image outside of it, the values
+    that patches hold for them there are added too; with mode CONSTANT, what patches
+    hold from outside is dropped.
+
+    The sum is taken axis by axis, planes first, then rows, then cols: along each axis
+    the first patch first, and the first tap of a patch first. That is the order of the
+    loop
+
+        for i, p in patches and taps of rows:
+            for j, q in patches and taps of cols:
+                image[source_row(i, p), source_col(j, q)] += patches[i, j][p, q]
+
+    which begins with zero and rounds to the dtype at every addition. So the sum is the
+    same on every run, and equals TensorFlow's own gradient to the bit, except for NaN
+    payloads where several NaNs are added.
 
     Args:
       patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
-        depth]`, as `extract_patches` returns, of a floating, complex or integer
-        dtype (integer sums wrap around); or a `KerasTensor`.
+        depth]`, as `extract_patches` returns, with one to three axes of space, of a
+        floating, complex or integer dtype (integer sums wrap around); or a
+        `KerasTensor`.
       image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
         `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
         may be None, for that of `patches`.
@@ -200,102 +397,64 @@ def fold_patches(
       rates: As given to `extract_patches`.
       padding: As given to `extract_patches`.
       name: A name for the operation.
+      mode: As given to `extract_patches`.
+      constant_values: Not used: taken so that the arguments of `extract_patches` serve
+        here too.
 
     Returns:
       A tensor of shape `image_shape` and the dtype of `patches`. It has a
       gradient, of any order, with respect to `patches`.
 
     Raises:
-      tf.errors.InvalidArgumentError: If `image_shape` is not four integers of at
-        least 0, or if `patches` does not have the shape of its patches.
+      tf.errors.InvalidArgumentError: If `image_shape` is not one integer of at
+        least 0 for each axis of `patches`, or if `patches` does not have the shape of
+        its patches.
       ValueError: If `image_shape` leaves more open than the batch.
       OpError, TypeError, ValueError: As `extract_patches`, for every other
         argument.
 
     Examples:
-      >>> grid = dict(sizes=[1, 2, 2, 1], strides=[1, 1, 1, 1],
-      ...             rates=[1, 1, 1, 1], padding="VALID")
+      >>> grid = dict(sizes=2, strides=1)
       >>> patches = tf_patches.extract_patches(tf.ones([1, 3, 3, 1]), **grid)
       >>> tf_patches.fold_patches(patches, [1, 3, 3, 1], **grid)[0, :, :, 0].numpy()
       array([[1., 2., 1.],
              [2., 4., 2.],
              [1., 2., 1.]], dtype=float32)
     """
-    if _is_symbolic(patches, "patches"):
-        from tf_patches.keras_operations import FoldPatches
+    if not isinstance(patches, tf.Tensor):
+        if _is_symbolic(patches, "patches"):
+            from tf_patches.keras_operations import FoldPatches
 
-        dimensions = _dimensions(image_shape)
-        return FoldPatches(
-            dimensions, name, sizes=sizes, strides=strides, rates=rates, padding=padding
-        )(patches)
-    grid = plain_grid(sizes, strides, rates, padding)
-    return ops.tf_patches_fold_patches(
-        patches, _shape(image_shape, patches), *grid, name
+            return FoldPatches(
+                read_dimensions(image_shape),
+                name,
+                sizes=sizes,
+                strides=strides,
+                rates=rates,
+                padding=padding,
+                mode=mode,
+            )(patches)
+        patches = tf.convert_to_tensor(patches)
+    image_shape = read_image_shape(image_shape, patches)
+    attributes = read_attributes(
+        "patches",
+        _known_rank(patches, image_shape),
+        sizes,
+        strides,
+        rates,
+        padding,
+        mode,
     )
+    return ops.tf_patches_fold_patches(patches, image_shape, **attributes, name=name)
 
 
-def _invalid(message: str) -> NoReturn:
-    """Raises the class that TensorFlow's op raises: a graph has one of its own."""
-    if tf.executing_eagerly():
-        raise tf.errors.InvalidArgumentError(None, None, message)
-    raise ValueError(message)
-
-
-def plain_grid(
-    sizes: Any, strides: Any, rates: Any, padding: Any
-) -> tuple[list[int], list[int], list[int], str]:
-    """The grid of patches as the ops take it: lists of integers and a string."""
-    return (
-        _integers(sizes, "sizes"),
-        _integers(strides, "strides"),
-        _integers(rates, "rates"),
-        _padding(padding),
-    )
-
-
-def _integers(values: Any, name: str) -> list[int]:
-    if type(values) is list:
-        for value in values:  # A call of a function would take longer.
-            if type(value) is not int or not _LEAST <= value <= _LARGEST:
-                break
-        else:
-            return values
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        values = values.tolist() if values.ndim == 1 else values
-    elif isinstance(values, tf.TensorShape):
-        values = values.as_list()
-    if isinstance(values, (list, tuple)):
-        return [_integer(value, name) for value in values]
-    message = f"{name} must be a list of 4 integers, [1, rows, cols, 1], but got "
-    if values is None and tf.executing_eagerly():
-        _invalid(f"{message}None.")
-    fixed = "; they are fixed when a graph is built" if tf.is_tensor(values) else ""
-    raise TypeError(f"{message}{values!r}{fixed}.")
-
-
-def _integer(value: Any, name: str) -> int:
-    """As TensorFlow does it: numbers lose what follows the point."""
-    number = tf.get_static_value(value) if tf.is_tensor(value) else value
-    try:
-        if isinstance(number, (str, bytes)):
-            raise TypeError
-        integer = int(number)
-    except (TypeError, ValueError, OverflowError):
-        known = "integers"
-        if tf.is_tensor(value):
-            known += " that are known when the graph is built"
-        raise TypeError(f"{name} must hold {known}, but got {value!r}.") from None
-    if not _LEAST <= integer <= _LARGEST:
-        _invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
-    return integer
-
-
-def _padding(padding: Any) -> str:
-    if not isinstance(padding, (str, bytes)):
-        raise TypeError(f'padding must be "VALID" or "SAME", but got {padding!r}.')
-    if padding not in _PADDINGS:
-        _invalid(f'padding must be "VALID" or "SAME", but got {padding!r}.')
-    return _PADDINGS[padding]
+def _known_rank(patches: tf.Tensor, image_shape: Any) -> tf.TensorShape:
+    """The shape of patches, or all of it that the length of `image_shape` tells."""
+    if patches.shape.rank is None and tf.is_tensor(image_shape):
+        rank = image_shape.shape.num_elements()
+        if rank in (3, 4, 5):
+            return tf.TensorShape([None] * rank)
+    return patches.shape
 
 
 def _is_symbolic(tensor: Any, name: str) -> bool:
@@ -319,48 +478,3 @@ def _is_symbolic(tensor: Any, name: str) -> bool:
             f"keras.ops.convert_to_tensor({name}, ragged=False)."
         )
     return True
-
-
-def _dimensions(image_shape: Any) -> Any:
-    """`image_shape`, as a list if it is a `tf.TensorShape`."""
-    dimensions = image_shape
-    if isinstance(image_shape, tf.TensorShape):
-        known = image_shape.rank is not None
-        dimensions = image_shape.as_list() if known else [None, None]
-    if isinstance(dimensions, (list, tuple)) and any(n is None for n in dimensions[1:]):
-        raise ValueError(
-            f"Only the batch of image_shape may be None, but got {image_shape!r}."
-        )
-    return dimensions
-
-
-def _shape(image_shape: Any, patches: Any) -> Any:
-    """`image_shape` as the op takes it, with a batch of None filled in.
-
-    Lists become tensors here. TensorFlow would cast them to int32, and so drop the
-    upper bits, or what follows the point.
-    """
-    dimensions = _dimensions(image_shape)
-    if isinstance(dimensions, np.ndarray):
-        return tf.constant(dimensions)
-    if not isinstance(dimensions, (list, tuple)):
-        return dimensions
-    if dimensions and dimensions[0] is None:
-        rest = _vector(dimensions[1:])
-        batch = tf.shape(patches, out_type=rest.dtype)[:1]
-        return tf.concat([batch, rest], 0)
-    return _vector(dimensions)
-
-
-def _vector(dimensions: Sequence[Any]) -> tf.Tensor:
-    for dimension in dimensions:
-        if type(dimension) is int and abs(dimension) > _LARGEST_DIMENSION:
-            _invalid(f"image_shape must hold integers of 64 bits, but got {dimension}.")
-    if all(type(dimension) is int for dimension in dimensions):
-        return tf.constant(dimensions, tf.int64)
-    return tf.stack(
-        [
-            tf.cast(n, tf.int64) if tf.is_tensor(n) and n.dtype.is_integer else n
-            for n in dimensions
-        ]
-    )

@@ -1,0 +1,259 @@
+"""What users write about patches, as the ops take it.
+
+Errors are of the classes that TensorFlow's own op raises for the same mistakes.
+"""
+
+import cmath
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NoReturn, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+Integers: TypeAlias = int | Sequence[int] | np.ndarray
+Pairs: TypeAlias = Sequence[Sequence[int]] | np.ndarray
+Padding: TypeAlias = Literal["VALID", "SAME", "valid", "same"] | Pairs
+Mode: TypeAlias = Literal[
+    "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP",
+    "constant", "reflect", "symmetric", "edge", "wrap",
+]  # fmt: skip
+Number: TypeAlias = complex | np.generic  # a type checker takes int for complex
+
+_LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
+_RANKS = (3, 4, 5)
+# Images of fewer axes have the last of them.
+_AXES = ("planes", "rows", "cols")
+_PAIRS = ("[front, back]", "[top, bottom]", "[left, right]")
+_PADDINGS = ("VALID", "SAME")
+_MODES = ("CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP")
+
+
+def invalid(message: str) -> NoReturn:
+    """Raises the class that TensorFlow's op raises: a graph has one of its own."""
+    if tf.executing_eagerly():
+        raise tf.errors.InvalidArgumentError(None, None, message)
+    raise ValueError(message)
+
+
+def read_attributes(
+    tensor: str,
+    shape: tf.TensorShape,
+    sizes: Any,
+    strides: Any,
+    rates: Any,
+    padding: Any,
+    mode: Any,
+    sizes_name: str = "sizes",
+) -> dict[str, Any]:
+    """The attributes of an op on `tensor`, the images or patches of `shape`."""
+    rank = shape.rank
+    if rank is not None and rank not in _RANKS:
+        invalid(
+            f"{tensor} must be [batch, cols, depth], [batch, rows, cols, depth] or "
+            f"[batch, planes, rows, cols, depth], but got shape {shape_text(shape)}."
+        )
+    ksizes = _read_list(sizes, sizes_name, None, rank, tensor, shape)
+    rank = rank or len(ksizes)
+    ones = [1] * len(ksizes)
+    return {
+        "ksizes": ksizes,
+        "strides": _read_list(strides, "strides", ksizes, rank, tensor, shape),
+        "rates": _read_list(rates, "rates", ones, rank, tensor, shape),
+        **_read_border(padding, mode, rank),
+    }
+
+
+def _read_list(
+    values: Any,
+    name: str,
+    default: list[int] | None,
+    rank: int | None,
+    tensor: str,
+    shape: tf.TensorShape,
+) -> list[int]:
+    """Integers as TensorFlow's list, [1, rows, cols, 1]."""
+    if values is None and default is not None:
+        return default
+    given = read_integers(values, name)
+    if isinstance(given, int):
+        if rank is not None:
+            return [1, *[given] * (rank - 2), 1]
+    elif _is_whole(given, rank):
+        return given
+    elif rank is not None and len(given) == rank - 2:
+        return [1, *given, 1]
+    if rank is None:
+        invalid(
+            f"{name} must be a list, [1, rows, cols, 1], for {tensor} of unknown rank, "
+            f"but got {values!r}. Or make the rank known: {tensor} = "
+            f"tf.ensure_shape({tensor}, [None, None, None, None])."
+        )
+    axes = ", ".join(_AXES[5 - rank :])
+    message = (
+        f"{name} must be an int, [{axes}] or [1, {axes}, 1] for {tensor} of shape "
+        f"{shape_text(shape)}, but got {values!r}."
+    )
+    if isinstance(given, list) and len(given) in (rank - 1, rank + 1):
+        message += f" If the batch axis is missing, add it: {tensor}[tf.newaxis]."
+    invalid(message)
+
+
+def _is_whole(values: list[int], rank: int | None) -> bool:
+    """Whether values are TensorFlow's list, not one for each axis of space."""
+    length = len(values)
+    if rank is None:
+        return length > 3 or (length == 3 and values[0] == values[2] == 1)
+    # TensorFlow's op reads the first four of more.
+    return length == rank or (rank == 4 and length > 4)
+
+
+def shape_text(shape: tf.TensorShape) -> str:
+    """A shape as the ops' own messages show it."""
+    known = ["?" if n is None else str(n) for n in shape]
+    return f"[{','.join(known)}]"
+
+
+def read_integers(values: Any, name: str) -> int | list[int]:
+    """An integer or a list of integers, whatever holds them."""
+    if type(values) is list:
+        for value in values:  # A call of a function would take longer.
+            if type(value) is not int or not _LEAST <= value <= _LARGEST:
+                break
+        else:
+            return values
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.ndim < 2:
+        values = values.tolist()
+    elif isinstance(values, tf.TensorShape):
+        values = values.as_list()
+    if isinstance(values, (list, tuple)):
+        return [_read_integer(value, name) for value in values]
+    if isinstance(values, (int, np.integer)):
+        return _read_integer(values, name)
+    message = f"{name} must be an int or a list of ints, but got "
+    if values is None and tf.executing_eagerly():
+        invalid(f"{message}None.")
+    fixed = "; they are fixed when a graph is built" if tf.is_tensor(values) else ""
+    raise TypeError(f"{message}{values!r}{fixed}.")
+
+
+def _read_integer(value: Any, name: str) -> int:
+    """As TensorFlow does it: numbers lose what follows the point."""
+    number = tf.get_static_value(value) if tf.is_tensor(value) else value
+    try:
+        if isinstance(number, (str, bytes)):
+            raise TypeError
+        integer = int(number)
+    except (TypeError, ValueError, OverflowError):
+        known = "integers"
+        if tf.is_tensor(value):
+            known += " that are known when the graph is built"
+        raise TypeError(f"{name} must hold {known}, but got {value!r}.") from None
+    if not _LEAST <= integer <= _LARGEST:
+        invalid(f"{name} must hold integers of 32 bits, but got {value!r}.")
+    return integer
+
+
+def _read_border(padding: Any, mode: Any, rank: int) -> dict[str, Any]:
+    """The attributes of what lies outside of images; no mode if it is the default."""
+    padding, mode = _read_padding(padding), _read_mode(mode)
+    border = {} if mode == "CONSTANT" else {"mode": mode}
+    if isinstance(padding, str):
+        return {"padding": padding, **border}
+    if len(padding) != rank:
+        invalid(f"padding must be {_pairs(rank)}, pixels in pairs, but got {padding}.")
+    flat = [pixels for pair in padding for pixels in pair]
+    return {"padding": "EXPLICIT", "explicit_paddings": flat, **border}
+
+
+def _read_padding(padding: Any) -> str | list[list[int]]:
+    """A name in upper case, or a pair of pixels for each axis."""
+    wanted = f"VALID, SAME or pixels in pairs, {_pairs(4)}"
+    if not isinstance(padding, (list, tuple, np.ndarray)):
+        return _read_name(padding, "padding", _PADDINGS, wanted)
+    try:
+        pairs = [[operator.index(pixels) for pixels in pair] for pair in padding]
+    except TypeError:
+        raise TypeError(f"padding must be {wanted}, but got {padding!r}.") from None
+    for pair in pairs:
+        if len(pair) != 2 or not all(0 <= pixels <= _LARGEST for pixels in pair):
+            invalid(
+                f"padding must be pairs of 0 to {_LARGEST} pixels, but got {padding!r}."
+            )
+    return pairs
+
+
+def _read_mode(mode: Any) -> str:
+    """The name of a mode in upper case."""
+    return _read_name(mode, "mode", _MODES, ", ".join(_MODES))
+
+
+def _read_name(name: Any, argument: str, names: Sequence[str], wanted: str) -> str:
+    if type(name) is str and name in names:
+        return name
+    text = name.decode(errors="replace") if isinstance(name, bytes) else name
+    message = f"{argument} must be {wanted}, but got {name!r}."
+    if not isinstance(text, str):
+        raise TypeError(message)
+    if text.upper() not in names:
+        invalid(message)
+    return text.upper()
+
+
+def _pairs(rank: int) -> str:
+    return f"[[0, 0], {', '.join(_PAIRS[5 - rank :])}, [0, 0]]"
+
+
+def read_constant(number: Any, dtype: tf.DType) -> bytes:
+    """A number as the bytes of one element of `dtype`; none for zero."""
+    if type(number) is int and number == 0:
+        return b""
+    value = _read_number(number)
+    element = _element(value, dtype)
+    if element is None:
+        invalid(f"constant_values must be a number of {dtype.name}, but got {value!r}.")
+    return element if any(element) else b""
+
+
+def _read_number(number: Any) -> Any:
+    """A number as Python has it."""
+    value = tf.get_static_value(number) if tf.is_tensor(number) else number
+    if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, (int, float, complex)):
+        return value
+    known = " that is known when the graph is built" if tf.is_tensor(number) else ""
+    raise TypeError(f"constant_values must be a number{known}, but got {number!r}.")
+
+
+def _element(value: Any, dtype: tf.DType) -> bytes | None:
+    """The bytes of a number as `dtype` has it, None if it has not."""
+    if isinstance(value, complex) and not dtype.is_complex:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            element = np.array(value).astype(dtype.as_numpy_dtype)
+    except OverflowError:
+        return None
+    is_exact = dtype.is_integer or dtype.is_bool
+    if is_exact and element.item() != value:
+        return None
+    if not is_exact and cmath.isfinite(value) and not np.isfinite(element):
+        return None
+    return element.tobytes()
+
+
+def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a function as Python has them, and so JSON."""
+    return {name: _plain(name, value) for name, value in arguments.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    match name:
+        case "padding":
+            return _read_padding(value)
+        case "mode":
+            return _read_mode(value)
+        case "constant_values":
+            return _read_number(value)
+    return None if value is None else read_integers(value, name)
