@@ -13,6 +13,7 @@ from tf_patches.arguments import (
     Mode,
     Number,
     Padding,
+    are_plain,
     invalid,
     read_attributes,
     read_constant,
@@ -173,6 +174,12 @@ def extract_patches(
              [2., 3.],
              [3., 4.]], dtype=float32)
     """
+    if isinstance(images, tf.Tensor) and are_plain(
+        images.shape.rank, sizes, strides, rates, padding, mode, constant_values
+    ):
+        return ops.tf_patches_extract_patches(
+            images, sizes, strides, rates, padding, name=name
+        )
     return _extract(images, sizes, strides, rates, padding, name, mode, constant_values)
 
 
@@ -264,9 +271,10 @@ def _extract(
     attributes = read_attributes(
         "images", images.shape, sizes, strides, rates, padding, mode, sizes_name
     )
-    if constant := read_constant(constant_values, images.dtype):
-        attributes["constant_values"] = constant
-    return ops.tf_patches_extract_patches(images, **attributes, name=name)
+    constant = read_constant(constant_values, images.dtype)
+    return ops.tf_patches_extract_patches(
+        images, **attributes, constant_values=constant, name=name
+    )
 
 
 @_op
@@ -344,9 +352,10 @@ def extract_volume_patches(
     )
     if attributes["padding"] == "SAME":
         attributes["padding"] = "SAME_UNCLAMPED"
-    if constant := read_constant(constant_values, input.dtype):
-        attributes["constant_values"] = constant
-    return ops.tf_patches_extract_patches(input, **attributes, name=name)
+    constant = read_constant(constant_values, input.dtype)
+    return ops.tf_patches_extract_patches(
+        input, **attributes, constant_values=constant, name=name
+    )
 
 
 @_op
@@ -436,15 +445,12 @@ def fold_patches(
             )(patches)
         patches = tf.convert_to_tensor(patches)
     image_shape = read_image_shape(image_shape, patches)
-    attributes = read_attributes(
-        "patches",
-        _known_rank(patches, image_shape),
-        sizes,
-        strides,
-        rates,
-        padding,
-        mode,
-    )
+    shape = _known_rank(patches, image_shape)
+    if are_plain(shape.rank, sizes, strides, rates, padding, mode):
+        return ops.tf_patches_fold_patches(
+            patches, image_shape, sizes, strides, rates, padding, name=name
+        )
+    attributes = read_attributes("patches", shape, sizes, strides, rates, padding, mode)
     return ops.tf_patches_fold_patches(patches, image_shape, **attributes, name=name)
 
 
