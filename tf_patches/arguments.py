@@ -235,17 +235,18 @@ def _read_number(number: Any) -> Any:
 
 def _element(value: Any, dtype: tf.DType) -> bytes | None:
     """The bytes of a number as `dtype` has it, None if it has not."""
+    is_exact = dtype.is_integer or dtype.is_bool
     if isinstance(value, complex) and not dtype.is_complex:
         return None
     try:
+        number = value if is_exact or dtype.is_complex else float(value)
         with np.errstate(all="ignore"):
-            element = np.array(value).astype(dtype.as_numpy_dtype)
+            element = np.array(number).astype(dtype.as_numpy_dtype)
     except OverflowError:
         return None
-    is_exact = dtype.is_integer or dtype.is_bool
     if is_exact and element.item() != value:
         return None
-    if not is_exact and cmath.isfinite(value) and not np.isfinite(element):
+    if not is_exact and cmath.isfinite(number) and not np.isfinite(element):
         return None
     return element.tobytes()
 

@@ -345,7 +345,8 @@ def extract_volume_patches(
     if shape.rank != 5:
         invalid(
             "input must be [batch, planes, rows, cols, depth], but got shape "
-            f"{shape_text(shape)}."
+            f"{shape_text(shape)}. If the batch axis is missing, add it: "
+            "input[tf.newaxis]."
         )
     attributes = read_attributes(
         "input", shape, ksizes, strides, rates, padding, mode, "ksizes"
