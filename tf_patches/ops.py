@@ -295,7 +295,7 @@ def extract_volume_patches(
     except with padding SAME and strides larger than sizes. There `extract_patches`
     begins at the image's first pixel, as every other op of TensorFlow;
     `tf.extract_volume_patches`, and so this function, begins inside the image: at pixel
-    `(image - (out - 1) * stride - span + 1) // 2`, where `out = ceil(image / stride)`.
+    `(image - (out - 1) * stride - span) // 2`, where `out = ceil(image / stride)`.
 
     Args:
       input: As the `images` of `extract_patches`: `[batch, planes, rows, cols, depth]`.
