@@ -8,7 +8,12 @@ from tf_patches.builtin import is_wanted as _is_wanted
 from tf_patches.conversion import to_builtin
 from tf_patches.memory import clear_result_cache
 from tf_patches.native import build_info
-from tf_patches.ops import extract_image_patches, extract_patches, fold_patches
+from tf_patches.ops import (
+    extract_image_patches,
+    extract_patches,
+    extract_volume_patches,
+    fold_patches,
+)
 
 __version__ = "0.1.0"
 
@@ -18,6 +23,7 @@ __all__ = [
     "clear_result_cache",
     "extract_image_patches",
     "extract_patches",
+    "extract_volume_patches",
     "fold_patches",
     "is_accelerated",
     "to_builtin",

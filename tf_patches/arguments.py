@@ -24,8 +24,8 @@ _LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
 _RANKS = (3, 4, 5)
 # Images of fewer axes have the last of them.
 _AXES = ("planes", "rows", "cols")
-_PAIRS = ("[front, back]", "[top, bottom]", "[left, right]")
 _PADDINGS = ("VALID", "SAME")
+_PAIRS = "pairs of pixels, [[0, 0], [top, bottom], [left, right], [0, 0]]"
 _MODES = ("CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP")
 
 
@@ -34,6 +34,28 @@ def invalid(message: str) -> NoReturn:
     if tf.executing_eagerly():
         raise tf.errors.InvalidArgumentError(None, None, message)
     raise ValueError(message)
+
+
+def are_plain(
+    rank: int | None,
+    sizes: Any,
+    strides: Any,
+    rates: Any,
+    padding: Any,
+    mode: Any,
+    constant: Any = 0,
+) -> bool:
+    """Whether arguments are as ops take them: to read them delays a tiny call."""
+    if not type(sizes) is type(strides) is type(rates) is list:
+        return False
+    if not len(sizes) == len(strides) == len(rates) == rank:
+        return False
+    for value in (*sizes, *strides, *rates):
+        if type(value) is not int or not _LEAST <= value <= _LARGEST:
+            return False
+    if not type(padding) is type(mode) is str or type(constant) is not int:
+        return False
+    return padding in _PADDINGS and mode == "CONSTANT" and constant == 0
 
 
 def read_attributes(
@@ -46,35 +68,29 @@ def read_attributes(
     mode: Any,
     sizes_name: str = "sizes",
 ) -> dict[str, Any]:
-    """The attributes of an op on `tensor`, the images or patches of `shape`."""
+    """The attributes of an op on `tensor`, images or patches, of which the rank counts.
+
+    `sizes_name` is what the user calls the sizes.
+    """
     rank = shape.rank
     if rank is not None and rank not in _RANKS:
         invalid(
             f"{tensor} must be [batch, cols, depth], [batch, rows, cols, depth] or "
             f"[batch, planes, rows, cols, depth], but got shape {shape_text(shape)}."
         )
-    ksizes = _read_list(sizes, sizes_name, None, rank, tensor, shape)
+    ksizes = _read_list(sizes, sizes_name, tensor, shape, rank)
     rank = rank or len(ksizes)
-    ones = [1] * len(ksizes)
-    return {
-        "ksizes": ksizes,
-        "strides": _read_list(strides, "strides", ksizes, rank, tensor, shape),
-        "rates": _read_list(rates, "rates", ones, rank, tensor, shape),
-        **_read_border(padding, mode, rank),
-    }
+    attributes = {"ksizes": ksizes, "strides": ksizes, "rates": [1] * len(ksizes)}
+    for name, values in {"strides": strides, "rates": rates}.items():
+        if values is not None:
+            attributes[name] = _read_list(values, name, tensor, shape, rank)
+    return {**attributes, **_read_border(padding, mode, rank)}
 
 
 def _read_list(
-    values: Any,
-    name: str,
-    default: list[int] | None,
-    rank: int | None,
-    tensor: str,
-    shape: tf.TensorShape,
+    values: Any, name: str, tensor: str, shape: tf.TensorShape, rank: int | None
 ) -> list[int]:
     """Integers as TensorFlow's list, [1, rows, cols, 1]."""
-    if values is None and default is not None:
-        return default
     given = read_integers(values, name)
     if isinstance(given, int):
         if rank is not None:
@@ -116,12 +132,6 @@ def shape_text(shape: tf.TensorShape) -> str:
 
 def read_integers(values: Any, name: str) -> int | list[int]:
     """An integer or a list of integers, whatever holds them."""
-    if type(values) is list:
-        for value in values:  # A call of a function would take longer.
-            if type(value) is not int or not _LEAST <= value <= _LARGEST:
-                break
-        else:
-            return values
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.ndim < 2:
         values = values.tolist()
     elif isinstance(values, tf.TensorShape):
@@ -139,6 +149,8 @@ def read_integers(values: Any, name: str) -> int | list[int]:
 
 def _read_integer(value: Any, name: str) -> int:
     """As TensorFlow does it: numbers lose what follows the point."""
+    if type(value) is int and _LEAST <= value <= _LARGEST:
+        return value
     number = tf.get_static_value(value) if tf.is_tensor(value) else value
     try:
         if isinstance(number, (str, bytes)):
@@ -155,44 +167,45 @@ def _read_integer(value: Any, name: str) -> int:
 
 
 def _read_border(padding: Any, mode: Any, rank: int) -> dict[str, Any]:
-    """The attributes of what lies outside of images; no mode if it is the default."""
+    """The attributes of what lies outside of images that have `rank` axes."""
     padding, mode = _read_padding(padding), _read_mode(mode)
-    border = {} if mode == "CONSTANT" else {"mode": mode}
     if isinstance(padding, str):
-        return {"padding": padding, **border}
+        return {"padding": padding, "mode": mode}
     if len(padding) != rank:
-        invalid(f"padding must be {_pairs(rank)}, pixels in pairs, but got {padding}.")
+        invalid(
+            f"padding must have {rank} pairs of pixels, as images have axes, but got "
+            f"{padding}."
+        )
     flat = [pixels for pair in padding for pixels in pair]
-    return {"padding": "EXPLICIT", "explicit_paddings": flat, **border}
+    return {"padding": "EXPLICIT", "explicit_paddings": flat, "mode": mode}
 
 
 def _read_padding(padding: Any) -> str | list[list[int]]:
     """A name in upper case, or a pair of pixels for each axis."""
-    wanted = f"VALID, SAME or pixels in pairs, {_pairs(4)}"
     if not isinstance(padding, (list, tuple, np.ndarray)):
-        return _read_name(padding, "padding", _PADDINGS, wanted)
+        return _read_name(padding, "padding", _PADDINGS, _PAIRS)
     try:
         pairs = [[operator.index(pixels) for pixels in pair] for pair in padding]
     except TypeError:
-        raise TypeError(f"padding must be {wanted}, but got {padding!r}.") from None
+        raise TypeError(f"padding must be {_PAIRS}, but got {padding!r}.") from None
     for pair in pairs:
         if len(pair) != 2 or not all(0 <= pixels <= _LARGEST for pixels in pair):
             invalid(
-                f"padding must be pairs of 0 to {_LARGEST} pixels, but got {padding!r}."
+                f"padding must be {_PAIRS}, of 0 to {_LARGEST} pixels, "
+                f"but got {padding!r}."
             )
     return pairs
 
 
 def _read_mode(mode: Any) -> str:
-    """The name of a mode in upper case."""
-    return _read_name(mode, "mode", _MODES, ", ".join(_MODES))
+    """A name in upper case."""
+    return _read_name(mode, "mode", _MODES)
 
 
-def _read_name(name: Any, argument: str, names: Sequence[str], wanted: str) -> str:
-    if type(name) is str and name in names:
-        return name
+def _read_name(name: Any, argument: str, names: Sequence[str], *others: str) -> str:
     text = name.decode(errors="replace") if isinstance(name, bytes) else name
-    message = f"{argument} must be {wanted}, but got {name!r}."
+    *most, last = [*names, *others]
+    message = f"{argument} must be {', '.join(most)} or {last}, but got {name!r}."
     if not isinstance(text, str):
         raise TypeError(message)
     if text.upper() not in names:
@@ -200,14 +213,8 @@ def _read_name(name: Any, argument: str, names: Sequence[str], wanted: str) -> s
     return text.upper()
 
 
-def _pairs(rank: int) -> str:
-    return f"[[0, 0], {', '.join(_PAIRS[5 - rank :])}, [0, 0]]"
-
-
 def read_constant(number: Any, dtype: tf.DType) -> bytes:
     """A number as the bytes of one element of `dtype`; none for zero."""
-    if type(number) is int and number == 0:
-        return b""
     value = _read_number(number)
     element = _element(value, dtype)
     if element is None:
@@ -217,28 +224,29 @@ def read_constant(number: Any, dtype: tf.DType) -> bytes:
 
 def _read_number(number: Any) -> Any:
     """A number as Python has it."""
+    if isinstance(number, (int, float, complex)):
+        return number
     value = tf.get_static_value(number) if tf.is_tensor(number) else number
     if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, (int, float, complex)):
-        return value
+        return value.item()
     known = " that is known when the graph is built" if tf.is_tensor(number) else ""
     raise TypeError(f"constant_values must be a number{known}, but got {number!r}.")
 
 
 def _element(value: Any, dtype: tf.DType) -> bytes | None:
     """The bytes of a number as `dtype` has it, None if it has not."""
+    is_exact = dtype.is_integer or dtype.is_bool
     if isinstance(value, complex) and not dtype.is_complex:
         return None
     try:
+        number = value if is_exact or dtype.is_complex else float(value)
         with np.errstate(all="ignore"):
-            element = np.array(value).astype(dtype.as_numpy_dtype)
+            element = np.array(number).astype(dtype.as_numpy_dtype)
     except OverflowError:
         return None
-    is_exact = dtype.is_integer or dtype.is_bool
     if is_exact and element.item() != value:
         return None
-    if not is_exact and cmath.isfinite(value) and not np.isfinite(element):
+    if not is_exact and cmath.isfinite(number) and not np.isfinite(element):
         return None
     return element.tobytes()
 

@@ -13,6 +13,7 @@ from tf_patches.arguments import (
     Mode,
     Number,
     Padding,
+    are_plain,
     invalid,
     read_attributes,
     read_constant,
@@ -173,6 +174,12 @@ def extract_patches(
              [2., 3.],
              [3., 4.]], dtype=float32)
     """
+    if isinstance(images, tf.Tensor) and are_plain(
+        images.shape.rank, sizes, strides, rates, padding, mode, constant_values
+    ):
+        return ops.tf_patches_extract_patches(
+            images, sizes, strides, rates, padding, name=name
+        )
     return _extract(images, sizes, strides, rates, padding, name, mode, constant_values)
 
 
@@ -264,9 +271,10 @@ def _extract(
     attributes = read_attributes(
         "images", images.shape, sizes, strides, rates, padding, mode, sizes_name
     )
-    if constant := read_constant(constant_values, images.dtype):
-        attributes["constant_values"] = constant
-    return ops.tf_patches_extract_patches(images, **attributes, name=name)
+    constant = read_constant(constant_values, images.dtype)
+    return ops.tf_patches_extract_patches(
+        images, **attributes, constant_values=constant, name=name
+    )
 
 
 @_op
@@ -287,7 +295,7 @@ def extract_volume_patches(
     except with padding SAME and strides larger than sizes. There `extract_patches`
     begins at the image's first pixel, as every other op of TensorFlow;
     `tf.extract_volume_patches`, and so this function, begins inside the image: at pixel
-    `(image - (out - 1) * stride - span + 1) // 2`, where `out = ceil(image / stride)`.
+    `(image - (out - 1) * stride - span) // 2`, where `out = ceil(image / stride)`.
 
     Args:
       input: As the `images` of `extract_patches`: `[batch, planes, rows, cols, depth]`.
@@ -337,16 +345,18 @@ def extract_volume_patches(
     if shape.rank != 5:
         invalid(
             "input must be [batch, planes, rows, cols, depth], but got shape "
-            f"{shape_text(shape)}."
+            f"{shape_text(shape)}. If the batch axis is missing, add it: "
+            "input[tf.newaxis]."
         )
     attributes = read_attributes(
         "input", shape, ksizes, strides, rates, padding, mode, "ksizes"
     )
     if attributes["padding"] == "SAME":
         attributes["padding"] = "SAME_UNCLAMPED"
-    if constant := read_constant(constant_values, input.dtype):
-        attributes["constant_values"] = constant
-    return ops.tf_patches_extract_patches(input, **attributes, name=name)
+    constant = read_constant(constant_values, input.dtype)
+    return ops.tf_patches_extract_patches(
+        input, **attributes, constant_values=constant, name=name
+    )
 
 
 @_op
@@ -436,15 +446,12 @@ def fold_patches(
             )(patches)
         patches = tf.convert_to_tensor(patches)
     image_shape = read_image_shape(image_shape, patches)
-    attributes = read_attributes(
-        "patches",
-        _known_rank(patches, image_shape),
-        sizes,
-        strides,
-        rates,
-        padding,
-        mode,
-    )
+    shape = _known_rank(patches, image_shape)
+    if are_plain(shape.rank, sizes, strides, rates, padding, mode):
+        return ops.tf_patches_fold_patches(
+            patches, image_shape, sizes, strides, rates, padding, name=name
+        )
+    attributes = read_attributes("patches", shape, sizes, strides, rates, padding, mode)
     return ops.tf_patches_fold_patches(patches, image_shape, **attributes, name=name)
 
 

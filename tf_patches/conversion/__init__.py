@@ -69,7 +69,7 @@ def to_builtin(
     """
     from tf_patches.conversion import check, graph, saved_model  # seldom needed
 
-    ops = [*graph.OURS, graph.BUILT_IN] if plain else graph.OURS
+    ops = [*graph.OURS, *graph.BUILT_IN] if plain else graph.OURS
     out = Path(out_dir).resolve()
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(f"{out_dir} already exists; choose another path")

@@ -1,19 +1,23 @@
 """Replaces ops in a GraphDef by TensorFlow's own, or by functions of them."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import Message
+from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python.framework import op_def_registry
 
 from tf_patches.conversion import functions
+from tf_patches.conversion.axis import AxisSpec
 
 OURS = ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
 EXTRACT, FOLD = OURS
-BUILT_IN = "ExtractImagePatches"
+BUILT_IN = ["ExtractImagePatches", "ExtractVolumePatches"]
+IMAGES, VOLUMES = BUILT_IN
 
 
 def all_nodes(graph: Message) -> Iterator[Message]:
@@ -24,7 +28,7 @@ def all_nodes(graph: Message) -> Iterator[Message]:
 
 
 def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
-    """Replaces ops in place: extraction by the built-in op, if that may stay."""
+    """Replaces ops in place: extraction by a built-in op, if those may stay."""
     graph = meta_graph.graph_def
     _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
@@ -55,35 +59,64 @@ def _replace(
     for node in nodes:
         if node.op not in ops:
             continue
-        is_bool = node.attr["T"].type == tf.bool.as_datatype_enum
-        if node.op == EXTRACT and BUILT_IN not in ops and not is_bool:
-            node.op = BUILT_IN
+        if node.op == EXTRACT and IMAGES not in ops and (name := _built_in(node)):
+            _use_instead(node, name)
             continue
         source = attributes.get(node.input[0].split(":")[0], {})
-        _call_instead(node, _known_shape(source), library)
+        shape = _known_shape(source, len(node.attr["ksizes"].list.i))
+        _call_instead(node, shape, library)
         calls.add(node.name)
     return calls
 
 
+def _built_in(node: Message) -> str | None:
+    """The built-in op that does the same as an extraction of ours, if there is one."""
+    axes, dtype = _axes(node), tf.as_dtype(node.attr["T"].type)
+    padding, mode = axes[0].padding, axes[0].mode
+    is_zero = mode == "CONSTANT" and not _attributes(node)["constant_values"].s
+    if dtype == tf.bool or padding == "EXPLICIT" or not (is_zero or padding == "VALID"):
+        return None
+    if len(axes) == 2:
+        return IMAGES if padding != "SAME_UNCLAMPED" else None
+    # The two kinds of SAME differ where strides are larger than sizes.
+    differs = padding == "SAME" and any(axis.stride > axis.size for axis in axes)
+    is_solid = all(axis.rate == 1 for axis in axes)
+    fits = len(axes) == 3 and is_solid and not differs and not dtype.is_complex
+    return VOLUMES if fits else None
+
+
+def _use_instead(node: Message, built_in: str) -> None:
+    node.op = built_in
+    if node.attr["padding"].s == b"SAME_UNCLAMPED":
+        node.attr["padding"].s = b"SAME"
+    _keep(node, {attribute.name for attribute in op_def_registry.get(built_in).attr})
+
+
+def _keep(node: Message, names: Container[str]) -> None:
+    """Removes other attributes, except those that belong to every op."""
+    for name in list(node.attr):
+        if name not in names and not name.startswith("_"):
+            del node.attr[name]
+
+
 def _call_instead(node: Message, shape: list, library: Message) -> None:
     """Makes of a node the call of a function for its attributes and shapes."""
-    attributes = {k: v for k, v in sorted(node.attr.items()) if k[0] != "_"}
     specs = [tf.TensorSpec(shape, tf.as_dtype(node.attr["T"].type))]
-    function: Any = partial(functions.extract_patches, grid=_grid(node))
+    axes, constant = _axes(node), _attributes(node)["constant_values"].s
+    function: Any = partial(functions.extract_patches, specs=axes, constant=constant)
     if node.op == FOLD:
         # As int64 is the default, it may have been left out.
         given = node.attr["Tshape"].type if "Tshape" in node.attr else tf.int64
-        specs.append(tf.TensorSpec([4], tf.as_dtype(given)))
-        image = _known_shape(node.attr)[1:3]
-        function = partial(functions.fold_patches, image=image, grid=_grid(node))
+        specs.append(tf.TensorSpec([len(axes) + 2], tf.as_dtype(given)))
+        space = _known_shape(node.attr, len(axes) + 2)[1:-1]
+        function = partial(functions.fold_patches, space=space, specs=axes)
     what = f"{node.op} {specs} {function.keywords}"
     name = f"__inference_tf_patches_{sha256(what.encode()).hexdigest()[:32]}"
     if name not in {definition.signature.name for definition in library.function}:
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
         library.function.append(traced.function_def)
         library.function[-1].signature.name = name
-    for attribute in attributes:
-        del node.attr[attribute]
+    _keep(node, ())
     types = [spec.dtype.as_datatype_enum for spec in specs]
     node.op = "PartitionedCall"
     node.attr["f"].func.name = name
@@ -91,16 +124,29 @@ def _call_instead(node: Message, shape: list, library: Message) -> None:
     node.attr["Tout"].list.type.append(types[0])
 
 
-def _grid(node: Message) -> functions.Grid:
-    lists = [node.attr[name].list.i for name in ("ksizes", "strides", "rates")]
-    padding = node.attr["padding"].s.decode()
-    return [(*axis, padding) for axis in zip(*lists, strict=True)][1:3]
+def _axes(node: Message) -> list[AxisSpec]:
+    """What the attributes of an op, ours or TensorFlow's, say of the axes of space."""
+    attributes = _attributes(node)
+    sizes, strides = (attributes[name].list.i for name in ("ksizes", "strides"))
+    rates = attributes["rates"].list.i or [1] * len(sizes)
+    pixels = attributes["explicit_paddings"].list.i or [0, 0] * len(sizes)
+    padding = attributes["padding"].s.decode()
+    if node.op == VOLUMES and padding == "SAME":
+        padding = "SAME_UNCLAMPED"
+    mode = attributes["mode"].s.decode() or "CONSTANT"
+    rows = zip(sizes, strides, rates, pixels[::2], pixels[1::2], strict=True)
+    return [AxisSpec(*row, padding, mode) for row in rows][1:-1]
 
 
-def _known_shape(attributes: Any) -> list[int | None]:
+def _attributes(node: Message) -> dict[str, Any]:
+    """Attributes by name; of those that a graph leaves out, empty values."""
+    return defaultdict(attr_value_pb2.AttrValue, node.attr.items())
+
+
+def _known_shape(attributes: Any, rank: int) -> list[int | None]:
     """What a graph says of the shape of a node's or an argument's only output."""
     if "_output_shapes" in attributes:
         shapes = attributes["_output_shapes"].list.shape
         if len(shapes) == 1 and not shapes[0].unknown_rank:
             return tf.TensorShape(shapes[0]).as_list()
-    return [None] * 4
+    return [None] * rank
