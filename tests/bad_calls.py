@@ -63,8 +63,7 @@ LISTS = [
     ([], r"\[\]"),
     ([[1, 2, 2, 1]], r"\[1, 2, 2, 1\]"),
     ([1, [2], 2, 1], r"\[2\]"),
-    (None, "must be a list .* None"),
-    (2, "must be a list .* 2"),
+    (2.0, r"must be an int or a list .* 2\.0"),
     ("1221", "'1221'"),
     ({1, 2}, r"\{1, 2\}"),
     ([1, None, 2, 1], "None"),
@@ -90,6 +89,7 @@ LISTS = [
 
 REFUSED = [
     *((name, *row) for name in ("sizes", "strides", "rates") for row in LISTS),
+    ("sizes", None, "must be an int or a list .* None"),
     ("strides", [1, -1, 1, 1], r"\[1, -1, 1, 1\]"),
     ("rates", [1, 1, -1, 1], r"\[1, 1, -1, 1\]"),
     ("padding", None, "None"),
@@ -97,10 +97,17 @@ REFUSED = [
     ("padding", ["SAME"], r"\['SAME'\]"),
     ("padding", tf.constant("SAME"), "tf.Tensor.*SAME"),
     ("padding", "", "''"),
-    ("padding", "same", "'same'"),
     ("padding", "EXPLICIT", "'EXPLICIT'"),
     ("padding", "FOO", "'FOO'"),
     ("padding", b"FOO", "b'FOO'"),
+]
+
+# What the built-in refuses and we do not.
+ACCEPTED = [
+    ("sizes", 2),
+    ("strides", None),
+    ("rates", None),
+    ("padding", "same"),
 ]
 
 
@@ -227,6 +234,8 @@ FOLD_REFUSED = [
     (dict(strides=[1, -1, 1, 1]), tf.errors.OutOfRangeError, "strides"),
     (dict(rates=[1, 1, 1, 2]), tf.errors.UnimplementedError, "rates"),
     (dict(rates=[1, INT32_MAX, 1, 1]), INVALID, "rates"),
-    (dict(rates=None), INVALID, "rates"),
-    (dict(padding="same"), INVALID, "padding"),
+    (dict(sizes=None), INVALID, "sizes"),
+    (dict(rates=2.0), TypeError, "rates"),
+    (dict(padding="FOO"), INVALID, "padding"),
+    (dict(mode="FOO"), INVALID, "mode"),
 ]

@@ -14,6 +14,7 @@ import oracle
 import pytest
 import tensorflow as tf
 from bad_calls import (
+    ACCEPTED,
     CALL,
     MODES,
     REFUSED,
@@ -300,7 +301,7 @@ def test_a_fifth_value(name, after):
 
 NOT_IMAGES = [(4, 4, 1), (1, 1, 4, 4, 1), (), (1, 0, 4, 1), (1, 4, 0, 1)]
 WRONG = [
-    *({name: value} for name, value, _ in REFUSED),
+    *({name: value} for name, value, *_ in REFUSED + ACCEPTED),
     *({"images": of_shape(*shape)} for shape in NOT_IMAGES),
     {"sizes": [1, 9, 2, 1]},
     {"rates": [1, 1, 9, 1]},

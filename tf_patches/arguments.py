@@ -72,15 +72,12 @@ def read_attributes(
 
     `sizes_name` is what the user calls the sizes.
     """
-    rank = shape.rank
-    if rank is not None and rank not in _RANKS:
-        invalid(
-            f"{tensor} must be [batch, cols, depth], [batch, rows, cols, depth] or "
-            f"[batch, planes, rows, cols, depth], but got shape {shape_text(shape)}."
-        )
-    ksizes = _read_list(sizes, sizes_name, tensor, shape, rank)
-    rank = rank or len(ksizes)
-    attributes = {"ksizes": ksizes, "strides": ksizes, "rates": [1] * len(ksizes)}
+    rank = shape.rank if shape.rank in _RANKS else None
+    sizes = _read_list(sizes, sizes_name, tensor, shape, rank)
+    if rank is None:
+        rank = len(sizes)
+        shape = tf.TensorShape([None] * rank)
+    attributes = {"ksizes": sizes, "strides": sizes, "rates": [1] * len(sizes)}
     for name, values in {"strides": strides, "rates": rates}.items():
         if values is not None:
             attributes[name] = _read_list(values, name, tensor, shape, rank)
@@ -99,11 +96,16 @@ def _read_list(
         return given
     elif rank is not None and len(given) == rank - 2:
         return [1, *given, 1]
-    if rank is None:
+    if shape.rank is None:
         invalid(
             f"{name} must be a list, [1, rows, cols, 1], for {tensor} of unknown rank, "
             f"but got {values!r}. Or make the rank known: {tensor} = "
             f"tf.ensure_shape({tensor}, [None, None, None, None])."
+        )
+    if rank is None:
+        invalid(
+            f"{tensor} must be [batch, cols, depth], [batch, rows, cols, depth] or "
+            f"[batch, planes, rows, cols, depth], but got shape {shape_text(shape)}."
         )
     axes = ", ".join(_AXES[5 - rank :])
     message = (
@@ -215,6 +217,8 @@ def _read_name(name: Any, argument: str, names: Sequence[str], *others: str) -> 
 
 def read_constant(number: Any, dtype: tf.DType) -> bytes:
     """A number as the bytes of one element of `dtype`; none for zero."""
+    if type(number) is int and number == 0:
+        return b""
     value = _read_number(number)
     element = _element(value, dtype)
     if element is None:
@@ -236,7 +240,8 @@ def _read_number(number: Any) -> Any:
 def _element(value: Any, dtype: tf.DType) -> bytes | None:
     """The bytes of a number as `dtype` has it, None if it has not."""
     is_exact = dtype.is_integer or dtype.is_bool
-    if isinstance(value, complex) and not dtype.is_complex:
+    is_number = is_exact or dtype.is_floating or dtype.is_complex
+    if not is_number or (isinstance(value, complex) and not dtype.is_complex):
         return None
     try:
         number = value if is_exact or dtype.is_complex else float(value)

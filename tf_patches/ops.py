@@ -339,17 +339,16 @@ def extract_volume_patches(
                 constant_values=constant_values,
             )(input)
         input = tf.convert_to_tensor(input)
-    shape = input.shape
-    if shape.rank is None:
-        shape = tf.TensorShape([None] * 5)
-    if shape.rank != 5:
+    if input.shape.rank is None:
+        input = tf.ensure_shape(input, [None] * 5)
+    if input.shape.rank != 5:
         invalid(
             "input must be [batch, planes, rows, cols, depth], but got shape "
-            f"{shape_text(shape)}. If the batch axis is missing, add it: "
+            f"{shape_text(input.shape)}. If the batch axis is missing, add it: "
             "input[tf.newaxis]."
         )
     attributes = read_attributes(
-        "input", shape, ksizes, strides, rates, padding, mode, "ksizes"
+        "input", input.shape, ksizes, strides, rates, padding, mode, "ksizes"
     )
     if attributes["padding"] == "SAME":
         attributes["padding"] = "SAME_UNCLAMPED"

@@ -155,6 +155,15 @@ Range Axis::Even() const {
 std::vector<Tap> Axis::TapsOver(int64_t pixel) const {
   std::vector<Tap> taps;
   if (count == 0) return taps;
+  // Of patches that span much and have few taps, these are sooner searched.
+  if (border != Border::kConstant && Covered().size() / image > count * patch) {
+    for (int64_t index = 0; index < count; ++index) {
+      for (int64_t tap = 0; tap < patch; ++tap) {
+        if (Source(Pixel(index, tap)) == pixel) taps.push_back({index, tap});
+      }
+    }
+    return taps;
+  }
   const TapFinder finder(*this);
   ForEachPixelShowing(*this, pixel,
                       [&](int64_t at) { finder.Find(at, &taps); });

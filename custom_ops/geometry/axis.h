@@ -81,8 +81,9 @@ struct Axis {
   Range PatchesOver(Range pixels) const {
     const int64_t before = pixels.begin + pad_before - EffectiveSize() + 1;
     const int64_t begin = std::max<int64_t>(0, CeilDiv(before, stride));
-    const int64_t last = (pixels.end - 1 + pad_before) / stride;
-    return {begin, std::max(begin, std::min(count, last + 1))};
+    const int64_t room = pixels.end - 1 + pad_before;
+    const int64_t end = room < 0 ? 0 : std::min(count, room / stride + 1);
+    return {begin, std::max(begin, end)};
   }
 
   // Pixels that are covered as those a stride further on, which are under the

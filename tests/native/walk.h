@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "geometry/patch_spec.h"
 #include "native/requests.h"
@@ -47,6 +48,10 @@ inline std::optional<Walk> WalkAxis(int64_t image, const AxisSpec& spec,
 // the first pixel, and turning at the ends. -1 if it is none of them.
 inline int64_t WalkTo(int64_t at, int64_t image, Border border) {
   if (0 <= at && at < image) return at;
+  // From far away, after as many turns as do not matter.
+  const int64_t period = 2 * image * std::max<int64_t>(1, image - 1);
+  if (at < -period) at = at % period - period;
+  if (at >= image + period) at = image + (at - image) % period;
   const int64_t step = at < 0 ? -1 : 1;
   int64_t seen = 0;
   int64_t direction = step;
@@ -86,28 +91,32 @@ void ForEachTap(const Request& request, const Visit& visit) {
   const auto& [up, down, across] = spec.axis;
   const std::array<int64_t, kMostAxes> space = request.space();
   std::array<Walk, kMostAxes> walk;
+  std::array<std::vector<int64_t>, kMostAxes> seen;  // by patch, then by tap
   for (int i = 0; i < kMostAxes; ++i) {
-    walk[i] = *WalkAxis(space[i], spec.axis[i], spec.padding);
+    const AxisSpec& axis = spec.axis[i];
+    walk[i] = *WalkAxis(space[i], axis, spec.padding);
+    for (int64_t index = 0; index < walk[i].count; ++index) {
+      for (int64_t tap = 0; tap < axis.size; ++tap) {
+        const int64_t at =
+            index * axis.stride - walk[i].pad_before + tap * axis.rate;
+        seen[i].push_back(WalkTo(at, space[i], spec.border));
+      }
+    }
   }
-  const auto seen = [&](int axis, int64_t index, int64_t tap) {
-    const AxisSpec& of = spec.axis[axis];
-    return WalkTo(index * of.stride - walk[axis].pad_before + tap * of.rate,
-                  space[axis], spec.border);
-  };
   for (int64_t image = 0; image < request.images[0]; ++image) {
     for (int64_t plane = 0; plane < walk[0].count; ++plane) {
       for (int64_t p = 0; p < up.size; ++p) {
-        const int64_t z = seen(0, plane, p);
+        const int64_t z = seen[0][plane * up.size + p];
         for (int64_t row = 0; row < walk[1].count; ++row) {
           for (int64_t r = 0; r < down.size; ++r) {
-            const int64_t y = seen(1, row, r);
+            const int64_t y = seen[1][row * down.size + r];
             for (int64_t col = 0; col < walk[2].count; ++col) {
               const int64_t patch =
                   ((image * walk[0].count + plane) * walk[1].count + row) *
                       walk[2].count +
                   col;
               for (int64_t c = 0; c < across.size; ++c) {
-                const int64_t x = seen(2, col, c);
+                const int64_t x = seen[2][col * across.size + c];
                 const int64_t tap =
                     ((patch * up.size + p) * down.size + r) * across.size + c;
                 const int64_t pixel =

@@ -113,7 +113,7 @@ class Axis(NamedTuple):
         """`covers` by a formula: `patch * stride + tap * rate` is `distance`."""
         if self.reaches_outside and self.mode != "CONSTANT":
             raise ConversionError(
-                f"A fold with mode {self.mode} can be converted only where it knows the "
+                f"A fold with mode {self.mode} can be converted only if it knows the "
                 "planes, rows and cols of images: save the model with known ones"
             )
         divisor = math.gcd(self.stride, self.rate)

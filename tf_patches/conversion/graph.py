@@ -1,7 +1,7 @@
 """Replaces ops in a GraphDef by TensorFlow's own, or by functions of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -89,9 +89,13 @@ def _use_instead(node: Message, built_in: str) -> None:
     node.op = built_in
     if node.attr["padding"].s == b"SAME_UNCLAMPED":
         node.attr["padding"].s = b"SAME"
-    known = {attribute.name for attribute in op_def_registry.get(built_in).attr}
-    for name in set(node.attr) - known:
-        if name[0] != "_":
+    _keep(node, {attribute.name for attribute in op_def_registry.get(built_in).attr})
+
+
+def _keep(node: Message, names: Container[str]) -> None:
+    """Removes other attributes, except those that belong to every op."""
+    for name in list(node.attr):
+        if name not in names and not name.startswith("_"):
             del node.attr[name]
 
 
@@ -112,8 +116,7 @@ def _call_instead(node: Message, shape: list, library: Message) -> None:
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
         library.function.append(traced.function_def)
         library.function[-1].signature.name = name
-    for name in [name for name in node.attr if name[0] != "_"]:
-        del node.attr[name]
+    _keep(node, ())
     types = [spec.dtype.as_datatype_enum for spec in specs]
     node.op = "PartitionedCall"
     node.attr["f"].func.name = name
