@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from functools import partial
 
 import keras
 import numpy as np
@@ -26,7 +27,11 @@ from keras_models import (
 )
 
 import tf_patches
-from tf_patches.keras_operations import ExtractPatches, FoldPatches
+from tf_patches.keras_operations import (
+    ExtractPatches,
+    ExtractVolumePatches,
+    FoldPatches,
+)
 
 
 def assert_same_model(mine, theirs):
@@ -138,18 +143,153 @@ def test_symbolic_dtypes(dtype):
     )
 
 
+# Arguments in the forms that users write, and as a file has them.
+WRITTEN = dict(
+    sizes=np.array([3, 2]),
+    strides=(np.int32(2), 2),
+    rates=None,
+    padding=np.array([[0, 0], [2, 1], [0, 3], [0, 0]]),
+    mode=b"reflect",
+    constant_values=np.float32(0.5),
+)
+PLAIN = dict(
+    sizes=[3, 2],
+    strides=[2, 2],
+    rates=None,
+    padding=[[0, 0], [2, 1], [0, 3], [0, 0]],
+    mode="REFLECT",
+    constant_values=0.5,
+)
+VOLUMES = dict(ksizes=2, strides=[1, 1, 2], padding="same")
 OPERATIONS = [
-    ExtractPatches(**GRID, name="patches"),
-    FoldPatches(IMAGE_SHAPE, **GRID, name="images"),
+    (ExtractPatches(**GRID, name="patches"), GRID),
+    (ExtractPatches(**WRITTEN, name="patches"), PLAIN),
+    (FoldPatches(IMAGE_SHAPE, **GRID, name="images"), GRID),
+    (FoldPatches(IMAGE_SHAPE, **WRITTEN, name="images"), PLAIN),
+    (
+        ExtractVolumePatches(**VOLUMES, name="patches"),
+        dict(ksizes=2, strides=[1, 1, 2], padding="SAME"),
+    ),
 ]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: type(o).__name__)
-def test_config_of_an_operation(operation):
+@pytest.mark.parametrize("operation, plain", OPERATIONS)
+def test_config_of_an_operation(operation, plain):
+    """What version 0.1.0 wrote, of which GRID is all, is still enough."""
     config = json.loads(json.dumps(operation.get_config()))
     copy = type(operation).from_config(config)
     assert copy.get_config() == operation.get_config()
-    assert config.items() >= {"name": operation.name, **GRID}.items()
+    assert config.items() >= {"name": operation.name, **plain}.items()
+
+
+def there_and_back(images, shape, **grid):
+    """A fold of what a function of the patches makes of them."""
+    patches = tf_patches.extract_patches(images, **grid)
+    return tf_patches.fold_patches(patches * patches, [None, *shape], **grid)
+
+
+# Of the shape of images without the batch, and a function of images, whose result
+# a model is to give.
+BEYOND = {
+    "signals": ([20, 2], partial(tf_patches.extract_patches, sizes=4, strides=3)),
+    "signals, folded": (
+        [20, 2],
+        partial(there_and_back, shape=[20, 2], sizes=4, padding="same", mode="edge"),
+    ),
+    "volumes": (
+        [6, 8, 7, 2],
+        partial(tf_patches.extract_patches, sizes=[2, 3, 3], rates=2, padding="SAME"),
+    ),
+    "volumes, folded": (
+        [6, 8, 7, 2],
+        partial(there_and_back, shape=[6, 8, 7, 2], sizes=3, strides=[1, 2, 2]),
+    ),
+    "volumes, SAME with large strides": (
+        [6, 8, 7, 2],
+        partial(tf_patches.extract_volume_patches, ksizes=2, strides=4, padding="SAME"),
+    ),
+    "a border": (
+        [8, 6, 3],
+        partial(tf_patches.extract_patches, sizes=5, padding="same", mode="symmetric"),
+    ),
+    "a border, folded": (
+        [8, 6, 3],
+        partial(
+            there_and_back,
+            shape=[8, 6, 3],
+            sizes=3,
+            strides=1,
+            padding=[[0, 0], [9, 9], [9, 9], [0, 0]],
+            mode="wrap",
+        ),
+    ),
+    "a constant": (
+        [8, 6, 3],
+        partial(
+            tf_patches.extract_image_patches,
+            ksizes=3,
+            strides=2,
+            rates=1,
+            padding="SAME",
+            constant_values=-0.25,
+        ),
+    ),
+}
+
+
+def test_beyond_the_built_in(tmp_path):
+    """Built, trained a step, saved, and loaded where nothing else is known."""
+    random = np.random.default_rng(4)
+    expected = {}
+    for name, (shape, function) in BEYOND.items():
+        images = random.normal(size=(3, *shape)).astype(np.float32)
+        given = keras.Input(shape)
+        patches = function(given)
+        assert patches.shape[1:] == function(tf.constant(images)).shape[1:]
+        model = keras.Model(given, function(layers.Dense(shape[-1])(given)))
+        model.compile("sgd", "mse")
+        model.fit(images, model.predict(images, verbose=0) + 1, verbose=0)
+        model.save(tmp_path / f"{name}.keras")
+        np.save(tmp_path / f"{name} images.npy", images)
+        expected[name] = function(model.layers[1](images))
+    child_output(
+        """
+        import sys
+        import keras
+        import numpy as np
+        import tf_patches
+
+        for name in sys.argv[1:]:
+            model = keras.models.load_model(f"{name}.keras")
+            images = np.load(f"{name} images.npy")
+            np.save(f"{name}.npy", model.predict(images, verbose=0))
+        """,
+        *BEYOND,
+        cwd=tmp_path,
+    )
+    for name, patches in expected.items():
+        assert_same_bits(np.load(tmp_path / f"{name}.npy"), patches)
+
+
+def test_unknown_extents_beyond_the_built_in():
+    images = keras.Input([None, None, 3])
+    patches = tf_patches.extract_patches(images, 5, 2, padding="same", mode="reflect")
+    assert patches.shape == (None, None, None, 75)
+    model = keras.Model(images, patches)
+    expected = tf_patches.extract_patches(IMAGES, 5, 2, padding="same", mode="reflect")
+    assert_same_bits(model(IMAGES), expected)
+
+
+def test_volumes_in_a_lambda():
+    volumes = np.random.default_rng(5).normal(size=(2, 4, 5, 6, 1))
+    volumes = volumes.astype(np.float32)
+    layer = layers.Lambda(tf_patches.extract_volume_patches, arguments=VOLUMES)
+    model = keras.Sequential([keras.Input([4, 5, 6, 1]), layer])
+    copy = keras.models.model_from_json(model.to_json())
+    expected = tf.extract_volume_patches(
+        volumes, [1, 2, 2, 2, 1], [1, 1, 1, 2, 1], "SAME"
+    )
+    assert_same_bits(copy(volumes), expected)
 
 
 REFUSED = [
@@ -158,9 +298,13 @@ REFUSED = [
     (dict(sizes=[1, 3, 3]), ValueError, r"sizes.*\[1, 3, 3\]"),
     (dict(sizes=[1, 13, 3, 1], padding="VALID"), ValueError, "sizes 13"),
     (dict(sizes=None), TypeError, "sizes.*None"),
-    (dict(strides=3), TypeError, "strides.*3"),
-    (dict(padding="same"), ValueError, "padding.*same"),
-    (dict(images=keras.KerasTensor([8, 6, 3])), ValueError, "4-dimensional"),
+    (dict(sizes=[3]), ValueError, r"sizes must be an int, \[rows, cols\] or"),
+    (dict(strides=3.0), TypeError, r"strides.*3\.0"),
+    (dict(padding="FOO"), ValueError, "padding.*FOO"),
+    (dict(padding=[[1, 1]]), ValueError, r"padding.*4 pairs.*\[\[1, 1\]\]"),
+    (dict(mode="FOO"), ValueError, "mode.*FOO"),
+    (dict(constant_values="a"), TypeError, "constant_values.*'a'"),
+    (dict(images=keras.KerasTensor([8, 6, 3])), ValueError, r"images\[tf.newaxis\]"),
     (dict(images=keras.Input([8, 6, 3], sparse=True)), TypeError, "SparseTensor"),
 ]
 
@@ -242,8 +386,13 @@ def users_own(name):
     return function
 
 
-NAMES = ["extract_patches", "extract_image_patches", "fold_patches"]
-OPERATION_NAMES = ["ExtractPatches", "FoldPatches"]
+NAMES = [
+    "extract_patches",
+    "extract_image_patches",
+    "extract_volume_patches",
+    "fold_patches",
+]
+OPERATION_NAMES = ["ExtractPatches", "ExtractVolumePatches", "FoldPatches"]
 
 
 @pytest.mark.parametrize("name", NAMES + OPERATION_NAMES)

@@ -175,3 +175,85 @@ def test_empty_images(shape, caplog):
     images = np.zeros(shape, np.float32)
     patches = run_without_loops(mapped(ours), caplog, images)
     assert_same_bits(patches, [built_in(turn) for turn in images])
+
+
+BEYOND = {
+    "signals": (
+        (3, 2, 9, 2),
+        dict(sizes=3, strides=2, padding="SAME"),
+    ),
+    "volumes": (
+        (3, 2, 4, 5, 3, 2),
+        dict(sizes=[2, 1, 3], strides=1, rates=[1, 2, 1], padding="SAME"),
+    ),
+    "a border": (
+        (3, 2, 5, 4, 2),
+        dict(sizes=3, strides=2, padding="SAME", mode="REFLECT"),
+    ),
+    "a wide border": (
+        (3, 2, 3, 4, 2),
+        dict(sizes=2, padding=[[0, 0], [7, 2], [0, 9], [0, 0]], mode="WRAP"),
+    ),
+    "a constant": (
+        (3, 2, 5, 4, 2),
+        dict(sizes=3, padding="SAME", constant_values=0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_beyond_the_built_in(name, caplog):
+    """As one element at a time, and jacobians of the fold are its transpose."""
+    shape, grid = BEYOND[name]
+    images = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+
+    def extract(images):
+        return tf_patches.extract_patches(images, **grid)
+
+    def fold(patches):
+        return tf_patches.fold_patches(patches, shape[1:], **grid)
+
+    expected = [extract(turn) for turn in images]
+    patches = run_without_loops(mapped(extract), caplog, images)
+    assert_same_bits(patches, expected)
+    folded = run_without_loops(mapped(fold), caplog, patches)
+    assert_same_bits(folded, [fold(turn) for turn in expected])
+
+    one = tf.constant(images[0])
+    of_patches = run_without_loops(jacobian(extract), caplog, one)
+    of_images = run_without_loops(jacobian(fold), caplog, expected[0])
+    rank = len(shape) - 1
+    order = [*range(rank, 2 * rank), *range(rank)]
+    assert_same_bits(of_images, np.transpose(of_patches, order))
+    for derivative in jacobian, batch_jacobian:
+        run_without_loops(derivative(gradient(extract)), caplog, one)
+
+
+def test_volumes_of_the_built_in(caplog):
+    volumes = np.random.default_rng(2).normal(size=(3, 2, 7, 6, 5, 2))
+    call = [1, 2, 1, 2, 1], [1, 4, 1, 3, 1], "SAME"
+
+    def extract(volumes):
+        return tf_patches.extract_volume_patches(volumes, *call)
+
+    patches = run_without_loops(mapped(extract), caplog, volumes)
+    assert_same_bits(patches, [tf.extract_volume_patches(v, *call) for v in volumes])
+
+
+def test_unknown_rank(caplog):
+    """Of the elements, so that nothing says how many axes are mapped at once."""
+    shape, grid = BEYOND["volumes"]
+    volumes = np.random.default_rng(2).normal(size=shape)
+    lists = dict(sizes=[1, 2, 1, 3, 1], strides=[1] * 5, rates=[1, 1, 2, 1, 1])
+
+    def extract(volumes):
+        return tf_patches.extract_patches(volumes, **lists, padding="SAME")
+
+    traced = tf.function(
+        mapped(extract), input_signature=[tf.TensorSpec(None, tf.float64)]
+    )
+    with no_warning(caplog):
+        patches = traced(volumes)
+    assert not node_types(traced.get_concrete_function()) & LOOPS
+    expected = [tf_patches.extract_patches(turn, **grid) for turn in volumes]
+    assert_same_bits(patches, expected)
