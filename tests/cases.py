@@ -18,16 +18,24 @@ MANTISSA_BITS = {"bfloat16": 7, "float16": 10, "float32": 23, "float64": 52}
 PART = {"complex64": "float32", "complex128": "float64"}
 
 
+MODES = ["CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP"]
+
+
 class Case(NamedTuple):
     shape: tuple  # of the images
-    grid: dict  # sizes, strides, rates and padding, as the ops take them
+    grid: dict  # sizes, strides, rates, padding and border, as the ops take them
 
 
-def case(shape, sizes, strides, rates, padding):
-    """A case of `sizes`, `strides` and `rates` given as (rows, cols)."""
+def case(shape, sizes, strides, rates, padding, **border):
+    """A case of `sizes`, `strides` and `rates` given for each axis of space.
+
+    `padding` is a name, or the pixels (before, after) on each of those axes.
+    """
     lists = {"sizes": sizes, "strides": strides, "rates": rates}
     grid = {name: [1, *values, 1] for name, values in lists.items()}
-    return Case(tuple(shape), {**grid, "padding": padding})
+    if not isinstance(padding, str):
+        padding = [[0, 0], *map(list, padding), [0, 0]]
+    return Case(tuple(shape), {**grid, "padding": padding, **border})
 
 
 # Large enough for several threads to share, in all dtypes of two bytes or more, and
@@ -45,6 +53,24 @@ SHARED_OUT = [
     case((1700, 9, 9, 6), (3, 3), (2, 2), (1, 1), "SAME"),
     case((1, 1, 250000, 1), (1, 9), (1, 1), (1, 1), "SAME"),
     case((1, 210000, 1, 1), (11, 1), (1, 1), (1, 1), "SAME"),
+]
+
+# Likewise, of signals, of volumes, and with borders.
+SHARED_OUT_ANY = [
+    case((8, 32000, 1), (400,), (40,), (1,), "VALID"),
+    case((3, 9000, 32), (5,), (2,), (3,), "SAME", mode="REFLECT"),
+    case((2, 24, 40, 50, 1), (3, 3, 3), (1, 1, 1), (1, 1, 1), "SAME"),
+    case((2, 40, 50, 44, 2), (8, 8, 8), (4, 4, 4), (1, 1, 1), "SAME", mode="EDGE"),
+    case((32, 32, 32, 32, 2), (4, 4, 4), (4, 4, 4), (1, 1, 1), "VALID"),
+    case((2, 20, 30, 31, 5), (2, 3, 2), (1, 1, 1), (3, 1, 2), "SAME", mode="WRAP"),
+    case((12, 12, 30, 40, 3), (3, 2, 40), (1, 1, 1), (1, 1, 1), "VALID"),
+    case((60, 30, 20, 10, 3), (2, 20, 10), (1, 1, 1), (1, 1, 1), "VALID"),
+    case((2, 9, 7, 5, 2), (17, 15, 11), (1, 1, 1), (1, 1, 1), "SAME", mode="SYMMETRIC"),
+    case((1, 250, 300, 1), (6, 6), (1, 1), (1, 1), [(0, 9), (7, 300)], mode="WRAP"),
+    case((7, 150, 131, 2), (3, 3), (1, 1), (1, 1), "SAME", mode="REFLECT"),
+    case((1, 60, 61, 3), (31, 29), (2, 1), (1, 1), "SAME", mode="SYMMETRIC"),
+    case((10, 5, 4, 3), (9, 9), (2, 1), (3, 2), [(90, 20), (9, 31)], mode="REFLECT"),
+    case((3, 50, 61, 1), (17, 15), (1, 1), (2, 3), "SAME", constant_values=3),
 ]
 
 # Over 32 MiB, which no cache holds.
@@ -100,6 +126,40 @@ def cases(draw, fits=False, small=False):
 
 
 @st.composite
+def bordered_cases(draw, axes=(1, 2, 3), modes=MODES, explicit=True, fits=True):
+    """Cases of so many axes of space, with any border and perhaps explicit padding."""
+    count = draw(st.sampled_from(axes))
+    padding = draw(st.sampled_from(["SAME", "VALID", "EXPLICIT"][: 2 + explicit]))
+    lacking = draw(st.sampled_from([*[""] * 16, "batch", "space", "depth"]))
+    # Long along the last axis, where kernels have most ways; small otherwise.
+    extras = [2, 8 if count == 2 else 2, draw(st.sampled_from([8, 40]))][-count:]
+    drawn = [
+        draw(_bordered_axis(padding, lacking == "space" and i == 0, extra, fits))
+        for i, extra in enumerate(extras)
+    ]
+    space, *attributes, pairs = zip(*drawn, strict=True)
+    batch = 0 if lacking == "batch" else draw(st.integers(1, 2))
+    depth = 0 if lacking == "depth" else draw(st.sampled_from([1, 2, 3, 5]))
+    mode = draw(st.sampled_from(modes))
+    padding = pairs if padding == "EXPLICIT" else padding
+    return case((batch, *space, depth), *attributes, padding, mode=mode)
+
+
+@st.composite
+def _bordered_axis(draw, padding, lacking, extra, fits):
+    """As `_axes`, and the pixels of an explicit padding before and after.
+
+    Those may be many more than the image has, which is a pixel at least.
+    """
+    if padding != "EXPLICIT":
+        return *draw(_axes(padding, lacking, extra, fits)), (0, 0)
+    padded, *attributes = draw(_axes("VALID", lacking, extra, fits))
+    image = draw(st.integers(1, max(1, padded)))
+    before = draw(st.integers(0, max(0, padded - image)))
+    return image, *attributes, (before, max(0, padded - image - before))
+
+
+@st.composite
 def signatures(draw, shape):
     """What a graph may know of `shape`: all, some of it, or not even the rank."""
     if draw(st.integers(0, 4)) == 0:
@@ -115,7 +175,7 @@ _values = st.integers(0, 2)
 attributes = st.one_of(
     st.tuples(st.just(1), _values, _values, st.just(1)).map(list),
     st.tuples(_values, st.just(2), st.just(1), _values).map(list),
-    st.lists(_values, max_size=3),
+    st.lists(_values, max_size=3).filter(lambda values: len(values) != 2),  # ours alone
 )
 any_attributes = st.one_of(
     attributes,

@@ -1,46 +1,85 @@
 """What the ops compute, worked out one pixel at a time from the documentation."""
 
 import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
 
 
 def count_and_pad(image, size, stride, rate, padding):
-    """The number of patches along an axis, and the pixels before the first."""
+    """The number of patches along an axis, and the pixels before the first.
+
+    `padding` is a name, or the pixels (before, after) of an explicit one.
+    """
     span = (size - 1) * rate + 1
+    if not isinstance(padding, str):
+        before, after = padding
+        return _ceil_divide(before + image + after - span + 1, stride), before
     if padding == "VALID":
         return _ceil_divide(image - span + 1, stride), 0
     count = _ceil_divide(image, stride)
-    return count, max(0, (count - 1) * stride + span - image) // 2
+    before = int(((count - 1) * stride + span - image) / 2)  # rounded towards zero
+    # tf.extract_volume_patches begins inside of an image that is not all covered.
+    return count, before if padding == "SAME_UNCLAMPED" else max(0, before)
 
 
-def patches_shape(image_shape, sizes, strides, rates, padding):
-    batch, *space, depth = image_shape
-    counts = [
-        count_and_pad(image, *axis, padding)[0]
-        for image, *axis in _axes(space, sizes, strides, rates)
-    ]
-    return (batch, *counts, sizes[1] * sizes[2] * depth)
+def patches_shape(image_shape, sizes, strides, rates, padding, **border):
+    batch, *_, depth = image_shape
+    axes = _axes(image_shape, sizes, strides, rates, padding)
+    counts = [count_and_pad(*axis)[0] for axis in axes]
+    return (batch, *counts, math.prod(sizes[1:-1]) * depth)
 
 
-def extract(images, sizes, strides, rates, padding):
+def sources(image, size, stride, rate, padding, mode="CONSTANT"):
+    """The pixel that each tap of each patch shows, `[count, size]`; -1 where none."""
+    count, before = count_and_pad(image, size, stride, rate, padding)
+    pixels = np.add.outer(np.arange(count) * stride, np.arange(size) * rate) - before
+    if pixels.size == 0:
+        return pixels
+    outside = max(0, -pixels.min()), max(0, pixels.max() - image + 1)
+    constant = {"constant_values": -1} if mode == "CONSTANT" else {}
+    wide = np.pad(np.arange(image), outside, mode.lower(), **constant)
+    return wide[pixels + outside[0]]
+
+
+def extract(images, sizes, strides, rates, padding, mode="CONSTANT", constant_values=0):
     shape = patches_shape(images.shape, sizes, strides, rates, padding)
-    patches = np.zeros((*shape[:3], *sizes[1:3], images.shape[3]), images.dtype)
-    taps = _taps(images.shape, sizes, strides, rates, padding)
-    for (i, p, row), (j, q, col) in taps:
-        patches[:, i, j, p, q] = images[:, row, col]
-    return patches.reshape(shape)
+    axes = _axes(images.shape, sizes, strides, rates, padding, mode)
+    space = len(axes)
+    # A pixel more at the end of each axis, which is index -1: the constant.
+    more = [(0, 0), *[(0, 1)] * space, (0, 0)]
+    images = np.pad(images, more, constant_values=constant_values)
+    # Indices of [counts, sizes], of which each axis has one and one.
+    pixels = [
+        np.expand_dims(sources(*axis), _without(i, space + i, of=2 * space))
+        for i, axis in enumerate(axes)
+    ]
+    return images[(slice(None), *pixels)].reshape(shape)
 
 
 @np.errstate(all="ignore")  # of random bits some are NaN, some too large to add
-def fold(patches, image_shape, sizes, strides, rates, padding):
-    """The sum over patches, rounded to the dtype at every addition."""
+def fold(
+    patches,
+    image_shape,
+    sizes,
+    strides,
+    rates,
+    padding,
+    mode="CONSTANT",
+    constant_values=0,
+):
+    """The sum over patches, rounded to the dtype at every addition.
+
+    Axis by axis, patch by patch, tap by tap.
+    """
     images = np.zeros(image_shape, patches.dtype)
-    patches = patches.reshape(*patches.shape[:3], *sizes[1:3], image_shape[3])
-    taps = _taps(image_shape, sizes, strides, rates, padding)
-    for (i, p, row), (j, q, col) in taps:
-        images[:, row, col] = _add(images[:, row, col], patches[:, i, j, p, q])
+    patches = patches.reshape(*patches.shape[:-1], *sizes[1:-1], image_shape[-1])
+    axes = _axes(image_shape, sizes, strides, rates, padding, mode)
+    for taps in itertools.product(*(_taps(*axis) for axis in axes)):
+        patch, tap, pixel = zip(*taps, strict=True)
+        at = (slice(None), *pixel)
+        images[at] = _add(images[at], patches[(slice(None), *patch, *tap)])
     return images
 
 
@@ -48,25 +87,23 @@ def _ceil_divide(a, b):
     return -(-a // b)
 
 
-def _axes(space, sizes, strides, rates):
-    return zip(space, sizes[1:3], strides[1:3], rates[1:3], strict=True)
+def _axes(image_shape, *attributes):
+    """What is said of each axis of space: its pixels, and its part of each list."""
+    lists = [
+        [values] * len(image_shape) if isinstance(values, str) else values
+        for values in (image_shape, *attributes)
+    ]
+    return list(zip(*lists, strict=True))[1:-1]
 
 
-def _taps(image_shape, sizes, strides, rates, padding):
-    """All taps of patches on pixels: (i, p, row), (j, q, col).
-
-    Those on one pixel come in the order in which the patches are stored.
-    """
-    axes = _axes(image_shape[1:3], sizes, strides, rates)
-    return itertools.product(*(_taps_of_axis(*axis, padding) for axis in axes))
+def _without(*numbers, of):
+    return tuple(n for n in range(of) if n not in numbers)
 
 
-def _taps_of_axis(image, size, stride, rate, padding):
-    """All (patch, tap, pixel) with the pixel inside the image."""
-    count, pad = count_and_pad(image, size, stride, rate, padding)
-    for patch, tap in itertools.product(range(count), range(size)):
-        pixel = patch * stride - pad + tap * rate
-        if 0 <= pixel < image:
+def _taps(*axis):
+    """All (patch, tap, pixel) along an axis with the pixel inside the image."""
+    for (patch, tap), pixel in np.ndenumerate(sources(*axis)):
+        if pixel >= 0:
             yield patch, tap, pixel
 
 

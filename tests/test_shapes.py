@@ -1,6 +1,7 @@
 """What a graph knows of a result before it runs, and what it then refuses."""
 
 import itertools
+import re
 from functools import partial
 
 import oracle
@@ -89,9 +90,11 @@ def _assert_refuses(known, grid):
 @pytest.mark.parametrize("rank", [0, 1, 3, 5])
 def test_refuses_images_of_another_rank(rank):
     grid = case(SHAPE, (1, 1), (1, 1), (1, 1), "SAME").grid
-    for op in tf.image.extract_patches, tf_patches.extract_patches:
-        with pytest.raises(ValueError, match="4"):
-            _infer(op, [1] * rank, grid)
+    shown = str([1] * rank).replace(" ", "")
+    with pytest.raises(ValueError, match=f"images .*{re.escape(shown)}"):
+        _infer(tf_patches.extract_patches, [1] * rank, grid)
+    with pytest.raises(ValueError):
+        _infer(tf.image.extract_patches, [1] * rank, grid)
 
 
 _, GRID = case(SHAPE, (2, 3), (2, 2), (1, 1), "SAME")

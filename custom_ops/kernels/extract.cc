@@ -234,7 +234,7 @@ int64_t CopyByTransposing(const Pieces&, const char*, char*, const char*) {
 // Compiles `run` by itself, where its loops have all registers.
 template <typename Run>
 [[gnu::noinline]] void RunAlone(const Run& run) {
-  run();
+  run(VectorBytes<16>());
 }
 
 void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
@@ -243,7 +243,7 @@ void CopyPieces(const Pieces& pieces, const char* src, const char* src_end,
   WithCopyOf(pieces.length, [&](const auto& wide) {
     const int64_t safe = std::max(
         done, CountSafe(pieces, wide.width(), src, src_end, dst, dst_end));
-    const auto copy = [&] {
+    const auto copy = [&](auto) {
       CopyFewPieces(pieces, wide, {done, safe}, src, dst);
     };
     if constexpr (std::decay_t<decltype(wide)>::kGainsByVectors) {

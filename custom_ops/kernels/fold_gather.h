@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "geometry/patch_grid.h"
@@ -66,7 +67,7 @@ class Gatherer {
     int64_t col;
     int64_t pixels;
     int64_t repeats;
-    std::vector<int64_t> offsets;
+    OffsetList taps;
   };
 
   static constexpr int64_t Bytes(int64_t elements) {
@@ -95,14 +96,12 @@ class Gatherer {
   std::vector<Sums> PlanTile(Range cols) const {
     std::vector<Sums> tile;
     for (const Band& band : FindBands(grid_.cols(), cols)) {
-      Sums& sums = tile.emplace_back();
-      sums.col = band.col - cols.begin;
-      sums.pixels = band.pixels;
-      sums.repeats = band.repeats;
+      std::vector<int64_t> taps;
       for (const Tap& tap : band.taps) {
-        sums.offsets.push_back(tap.index * layout_.patch +
-                               tap.tap * layout_.pixel);
+        taps.push_back(tap.index * layout_.patch + tap.tap * layout_.pixel);
       }
+      tile.push_back({band.col - cols.begin, band.pixels, band.repeats,
+                      OffsetList(std::move(taps))});
     }
     return tile;
   }
@@ -148,7 +147,7 @@ class Gatherer {
     const T* const src =
         patches + row / rows / planes * lines * layout_.patch_line + first;
     const auto is_zero = [&, count = outer.count](const Sums& sums) {
-      return count == 0 || sums.offsets.empty();
+      return count == 0 || sums.taps.at.empty();
     };
     const std::vector<Sums>& all = sums_[tile];
     if (std::any_of(all.begin(), all.end(), is_zero)) {
@@ -158,12 +157,10 @@ class Gatherer {
     const int64_t ahead = Ahead(outer);
     for (const Sums& sums : all) {
       if (is_zero(sums)) continue;
-      const Offsets inner = {sums.offsets.data(),
-                             static_cast<int64_t>(sums.offsets.size())};
-      SumRuns(src, outer, inner, dst + sums.col * layout_.pixel,
+      SumRuns(src + sums.taps.first, outer, sums.taps.offsets(),
+              dst + sums.col * layout_.pixel,
               Runs{sums.pixels * layout_.pixel, sums.repeats,
-                   grid_.cols().stride * layout_.pixel, layout_.patch,
-                   ahead == 0 ? 0 : ahead + inner.at[0]});
+                   grid_.cols().stride * layout_.pixel, layout_.patch, ahead});
     }
   }
 

@@ -63,19 +63,13 @@ class Scatterer {
   // they stay in the cache.
   static constexpr int64_t kTileBytes = 256 << 10;
 
-  // Rows of a patch that are added at once, as many as a list of them on the
-  // stack may hold.
-  static constexpr int64_t kMostRows = 256;
-
-  // A row of a patch, and the row of the image that it is added to.
-  struct Row {
+  // Rows of patches of one line, and the rows of the image that they are added
+  // to.
+  struct Rows {
     int64_t src;
     int64_t dst;
-  };
-
-  struct Rows {
-    Row list[kMostRows];
     int64_t count;
+    int64_t dst_step;
   };
 
   static int64_t TileCols(const PatchGrid& grid, const Layout& layout) {
@@ -105,29 +99,35 @@ class Scatterer {
   // Makes the pixels `rows` by `cols` of one image; rows are counted over its
   // planes.
   void FoldTile(const T* patches, Range rows, Range cols, T* image) const {
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      std::fill_n(image + row * layout_.image_row + cols.begin * layout_.pixel,
-                  cols.size() * layout_.pixel, T());
-    }
-    const Axis& down = grid_.rows();
-    const int64_t height = down.image;
-    const Range planes = {rows.begin / height, (rows.end - 1) / height + 1};
-    Range lines = {0, height};
-    if (planes.size() == 1) {
-      const int64_t before = planes.begin * height;
-      lines = {rows.begin - before, rows.end - before};
-    }
+    FillWithZeros(rows, cols, image);
     const Axis& up = grid_.planes();
+    const int64_t height = grid_.rows().image;
+    const Range planes = {rows.begin / height, (rows.end - 1) / height + 1};
     ForEachPatchOver(up, planes, [&](int64_t p) {
-      const int64_t at_once = SeesNothingTwice(up, p) ? up.patch : 1;
-      for (int64_t tap = 0; tap < up.patch; tap += at_once) {
-        const Range taps = {tap * down.patch, (tap + at_once) * down.patch};
-        ForEachPatchOver(down, lines, [&](int64_t i) {
-          AddLine(patches + (p * down.count + i) * layout_.patch_line, p, i,
-                  taps, rows, cols, image);
-        });
+      for (int64_t tap = 0; tap < up.patch; ++tap) {
+        const int64_t plane = up.Source(up.Pixel(p, tap));
+        if (!planes.Holds(plane)) continue;
+        const int64_t first = plane * height;
+        AddToPlane(patches + p * grid_.rows().count * layout_.patch_line +
+                       tap * grid_.rows().patch * layout_.patch_row,
+                   {std::max<int64_t>(0, rows.begin - first),
+                    std::min(height, rows.end - first)},
+                   cols, image + first * layout_.image_row);
       }
     });
+  }
+
+  void FillWithZeros(Range rows, Range cols, T* image) const {
+    const int64_t width = cols.size() * layout_.pixel;
+    T* row =
+        image + rows.begin * layout_.image_row + cols.begin * layout_.pixel;
+    if (width == layout_.image_row) {
+      std::fill_n(row, rows.size() * width, T());
+      return;
+    }
+    for (int64_t n = rows.size(); n > 0; --n, row += layout_.image_row) {
+      std::fill_n(row, width, T());
+    }
   }
 
   // Whether no two taps of a patch see the same pixel, beyond the border. Of
@@ -137,66 +137,61 @@ class Scatterer {
     return axis.border == Border::kConstant || axis.Inside().Holds(index);
   }
 
-  // Adds the rows `taps` of a line of patches: row `i` of plane `p` of the
-  // grid.
-  void AddLine(const T* line, int64_t p, int64_t i, Range taps, Range rows,
-               Range cols, T* image) const {
-    const int64_t at_once = SeesNothingTwice(grid_.rows(), i) ? kMostRows : 1;
-    for (int64_t tap = taps.begin; tap < taps.end; tap += at_once) {
-      Rows list;
-      FindRows(p, i, {tap, std::min(tap + at_once, taps.end)}, rows, &list);
-      if (list.count == 0) continue;
-      WithWidestVectors([&] {
-        ForEachPatchOver(grid_.cols(), cols, [&](int64_t j) {
-          AddPatch(line + j * layout_.patch, j, list, cols, image);
-        });
-      });
-    }
+  // Adds a plane of a plane of patches.
+  void AddToPlane(const T* patches, Range rows, Range cols, T* plane) const {
+    const Axis& down = grid_.rows();
+    ForEachPatchOver(down, rows, [&](int64_t i) {
+      const T* const line = patches + i * layout_.patch_line;
+      if (SeesNothingTwice(down, i)) {
+        return AddRows(line, i, down.TapsOn(i, rows), cols, plane);
+      }
+      for (int64_t tap = 0; tap < down.patch; ++tap) {
+        if (!rows.Holds(down.Source(down.Pixel(i, tap)))) continue;
+        AddRows(line, i, {tap, tap + 1}, cols, plane);
+      }
+    });
   }
 
-  // Lists which of the rows `taps` of a patch are added to rows of `rows`.
-  void FindRows(int64_t p, int64_t i, Range taps, Range rows,
-                Rows* list) const {
-    const Axis& up = grid_.planes();
+  // Adds the rows `taps` of line `i` of patches.
+  void AddRows(const T* line, int64_t i, Range taps, Range cols,
+               T* plane) const {
+    if (taps.empty()) return;
     const Axis& down = grid_.rows();
-    list->count = 0;
-    for (int64_t tap = taps.begin; tap < taps.end; ++tap) {
-      const int64_t plane = up.Source(up.Pixel(p, tap / down.patch));
-      const int64_t row = down.Source(down.Pixel(i, tap % down.patch));
-      const int64_t at = plane * down.image + row;
-      if (plane < 0 || row < 0 || !rows.Holds(at)) continue;
-      list->list[list->count++] = {tap * layout_.patch_row,
-                                   at * layout_.image_row};
-    }
+    const Rows rows = {
+        taps.begin * layout_.patch_row,
+        down.Source(down.Pixel(i, taps.begin)) * layout_.image_row, taps.size(),
+        StepBetween(taps.size(), down.rate, layout_.image_row)};
+    WithWidestVectors([&](auto) {
+      ForEachPatchOver(grid_.cols(), cols, [&](int64_t j) {
+        AddPatch(line + j * layout_.patch, j, rows, cols, plane);
+      });
+    });
   }
 
   // Adds what patch `j` of a line holds for the pixels `cols`.
   void AddPatch(const T* patch, int64_t j, const Rows& rows, Range cols,
-                T* image) const {
+                T* plane) const {
     const Axis& across = grid_.cols();
-    const Range taps = across.TapsOn(j, cols);
-    const int64_t start = across.Start(j);
-    const bool is_solid = SeesNothingTwice(across, j);
-    for (int64_t n = 0; n < rows.count; ++n) {
-      const T* const src = patch + rows.list[n].src;
-      T* const dst = image + rows.list[n].dst;
-      if (!is_solid) {
-        AddTaps(src, j, {0, across.patch}, cols, dst);
-      } else if (!taps.empty()) {
-        AddRun(src + taps.begin * layout_.pixel, taps.size() * layout_.pixel,
-               dst + (start + taps.begin) * layout_.pixel);
-      }
+    if (SeesNothingTwice(across, j)) {
+      const Range taps = across.TapsOn(j, cols);
+      return AddTaps(patch, rows, taps, across.Start(j) + taps.begin, plane);
+    }
+    for (int64_t tap = 0; tap < across.patch; ++tap) {
+      const int64_t col = across.Source(across.Pixel(j, tap));
+      if (cols.Holds(col)) AddTaps(patch, rows, {tap, tap + 1}, col, plane);
     }
   }
 
-  // Adds tap by tap, as some lie beyond the border.
-  void AddTaps(const T* src, int64_t j, Range taps, Range cols, T* dst) const {
-    const Axis& across = grid_.cols();
-    for (int64_t tap = taps.begin; tap < taps.end; ++tap) {
-      const int64_t col = across.Source(across.Pixel(j, tap));
-      if (!cols.Holds(col)) continue;
-      AddRun(src + tap * layout_.pixel, layout_.pixel,
-             dst + col * layout_.pixel);
+  // Adds the taps `taps` of rows of a patch to the pixels from `col` on.
+  void AddTaps(const T* patch, const Rows& rows, Range taps, int64_t col,
+               T* plane) const {
+    if (taps.empty()) return;
+    const T* src = patch + rows.src + taps.begin * layout_.pixel;
+    T* dst = plane + rows.dst + col * layout_.pixel;
+    for (int64_t n = rows.count; n > 0; --n) {
+      AddRun(src, taps.size() * layout_.pixel, dst);
+      src += layout_.patch_row;
+      dst += rows.dst_step;
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "geometry/patch_grid.h"
@@ -51,8 +52,8 @@ class PixelClasses {
 // Planned once for an image, in the order in which the rows are added.
 class RowSums {
  public:
-  // Rows of patches as offsets from `first`, both in numbers from the start of
-  // the patches of one image.
+  // The rows of patches, the first of which lies so many numbers after the
+  // start of the patches of an image.
   struct Sum {
     int64_t first;
     Offsets rows;
@@ -67,14 +68,7 @@ class RowSums {
         TapsOver(grid.rows(), rows_);
     for (const std::vector<Tap>& planes : TapsOver(grid.planes(), planes_)) {
       for (const std::vector<Tap>& rows : over_rows) {
-        for (const Tap& p : planes) {
-          for (const Tap& r : rows) {
-            const int64_t row = p.tap * grid.rows().patch + r.tap;
-            offsets_.push_back(p.index * plane_ + r.index * line_ +
-                               row * layout.patch_row);
-          }
-        }
-        ends_.push_back(static_cast<int64_t>(offsets_.size()));
+        sums_.push_back(MakeOffsets(planes, rows, grid, layout));
       }
     }
   }
@@ -82,8 +76,9 @@ class RowSums {
   // Of row `row` of plane `plane`.
   Sum Of(int64_t plane, int64_t row) const {
     const int64_t of = planes_.Of(plane) * rows_.count() + rows_.Of(row);
-    return {planes_.Strides(plane) * plane_ + rows_.Strides(row) * line_,
-            {offsets_.data() + ends_[of], ends_[of + 1] - ends_[of]}};
+    const int64_t strides =
+        planes_.Strides(plane) * plane_ + rows_.Strides(row) * line_;
+    return {sums_[of].first + strides, sums_[of].offsets()};
   }
 
  private:
@@ -96,12 +91,26 @@ class RowSums {
     return taps;
   }
 
+  OffsetList MakeOffsets(const std::vector<Tap>& planes,
+                         const std::vector<Tap>& rows, const PatchGrid& grid,
+                         const Layout& layout) const {
+    std::vector<int64_t> at;
+    at.reserve(planes.size() * rows.size());
+    for (const Tap& p : planes) {
+      for (const Tap& r : rows) {
+        const int64_t row = p.tap * grid.rows().patch + r.tap;
+        at.push_back(p.index * plane_ + r.index * line_ +
+                     row * layout.patch_row);
+      }
+    }
+    return OffsetList(std::move(at));
+  }
+
   const int64_t line_;
   const int64_t plane_;
   const PixelClasses planes_;
   const PixelClasses rows_;
-  std::vector<int64_t> offsets_;
-  std::vector<int64_t> ends_ = {0};  // of the offsets of each class
+  std::vector<OffsetList> sums_;  // of each class
 };
 
 }  // namespace tf_patches

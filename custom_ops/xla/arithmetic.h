@@ -18,9 +18,6 @@ inline xla::XlaOp operator-(xla::XlaOp a, int64_t b) {
 inline xla::XlaOp operator*(xla::XlaOp a, int64_t b) {
   return xla::Mul(a, xla::ScalarLike(a, b));
 }
-inline xla::XlaOp operator/(xla::XlaOp a, int64_t b) {
-  return xla::Div(a, xla::ScalarLike(a, b));
-}
 inline xla::XlaOp operator%(xla::XlaOp a, int64_t b) {
   return xla::Rem(a, xla::ScalarLike(a, b));
 }

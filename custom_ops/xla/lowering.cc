@@ -1,8 +1,10 @@
 #include "xla/lowering.h"
 
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <numeric>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,6 +13,8 @@
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/lib/loops.h"
 #include "xla/hlo/builder/xla_builder.h"
+#include "xla/literal.h"
+#include "xla/literal_util.h"
 #include "xla/places.h"
 #include "xla/primitive_util.h"
 #include "xla/xla_data.pb.h"
@@ -24,10 +28,43 @@ using ::xla::XlaOp;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// `values[:, places, :]`, zero for what lies nowhere. `values` are `[batch, all
-// places, depth]` of `type`, `places` of `shape`.
-XlaOp Fetch(XlaOp values, PrimitiveType type, int64_t batch, int64_t depth,
-            XlaOp places, absl::Span<const int64_t> shape) {
+int64_t Product(absl::Span<const int64_t> numbers) {
+  return std::accumulate(numbers.begin(), numbers.end(), int64_t{1},
+                         std::multiplies<>());
+}
+
+// The axes of a reduced grid, outermost first, less those of a single pixel.
+std::vector<Axis> AxesOf(const PatchGrid& grid) {
+  const auto is_pixel = [](const Axis& axis) {
+    return axis.image == 1 && axis.IsWhole();
+  };
+  int first = 0;
+  while (first < kMostAxes - 1 && is_pixel(grid.axis[first])) ++first;
+  return {grid.axis.begin() + first, grid.axis.end()};
+}
+
+Shape OfEach(const std::vector<Axis>& axes, int64_t Axis::* number) {
+  Shape numbers;
+  for (const Axis& axis : axes) numbers.push_back(axis.*number);
+  return numbers;
+}
+
+// How many places apart neighbours along `axis` are in a tensor of `shape`.
+int64_t StepOf(const Shape& shape, size_t axis) {
+  return Product(absl::MakeSpan(shape).subspan(axis + 1));
+}
+
+// `[batch, ..., depth]`
+Shape Whole(const PatchGrid& grid, Shape space) {
+  space.insert(space.begin(), grid.batch);
+  space.push_back(grid.depth);
+  return space;
+}
+
+// `values[:, places, :]`, and `otherwise` for what lies nowhere. `values` are
+// `[batch, all places, depth]`, `places` of `shape`.
+XlaOp Fetch(const PatchGrid& grid, XlaOp values, XlaOp places,
+            const Shape& shape, XlaOp otherwise) {
   const int64_t rank = shape.size();
   xla::GatherDimensionNumbers dimensions;
   dimensions.add_offset_dims(0);
@@ -37,15 +74,13 @@ XlaOp Fetch(XlaOp values, PrimitiveType type, int64_t batch, int64_t depth,
   dimensions.set_index_vector_dim(rank);
   // A negative index fetches what is at 0.
   const XlaOp fetched =
-      xla::Gather(values, places, dimensions, {batch, 1, depth});
+      xla::Gather(values, places, dimensions, {grid.batch, 1, grid.depth});
 
-  std::vector<int64_t> all = {batch};
-  all.insert(all.end(), shape.begin(), shape.end());
-  all.push_back(depth);
+  const Shape all = Whole(grid, shape);
   std::vector<int64_t> axes(rank);
   std::iota(axes.begin(), axes.end(), 1);
   return xla::Select(xla::BroadcastInDim(places >= 0, all, axes), fetched,
-                     xla::Broadcast(xla::Zero(values.builder(), type), all));
+                     xla::Broadcast(otherwise, all));
 }
 
 // An integer of as many bits: nothing rounds it, or makes a NaN quiet.
@@ -77,106 +112,161 @@ XlaOp WithoutNegativeZero(XlaOp sum, PrimitiveType type) {
   return xla::Select(xla::Eq(sum, xla::ZerosLike(sum)), xla::Abs(sum), sum);
 }
 
-// Adds up the values of each pixel, in the order of the patches over it.
+// Adds up the values of each pixel, in the order of PlanFolding, where
+// stretches of pixels, one along each axis, cross.
 class FoldLoop {
  public:
-  FoldLoop(const PatchGrid& grid, PrimitiveType type)
-      : grid_(grid),
-        type_(type),
-        patch_(grid.rows.patch * grid.cols.patch),
-        values_(grid.rows.count * grid.cols.count * patch_),
-        over_row_(MostPatchesOver(grid.rows)),
-        over_col_(MostPatchesOver(grid.cols)),
-        turns_(CeilDiv(over_row_ * over_col_, MostAdditions(type))),
-        additions_(CeilDiv(over_row_ * over_col_, turns_)) {}
+  FoldLoop(const PatchGrid& grid, PrimitiveType type,
+           const std::vector<Stretch>& stretches, const Places& places)
+      : grid_(grid), type_(type), stretches_(stretches), places_(places) {
+    for (const Stretch& stretch : stretches) {
+      most_.push_back(stretch.most);
+      pixels_.push_back(stretch.pixels);
+    }
+    turns_ = CeilDiv(Product(most_), MostAdditions(type));
+    additions_ = CeilDiv(Product(most_), turns_);
+  }
 
-  XlaOp Run(XlaOp patches) const {
-    XlaBuilder* const builder = patches.builder();
-    const int64_t nths = turns_ * additions_;
-    const XlaOp nth = xla::Iota(builder, xla::S64, nths);
-    const XlaOp rows =
-        ValuesOfPixels(nth / over_col_, nths, grid_.rows,
-                       grid_.cols.count * patch_, grid_.cols.patch, values_);
-    const XlaOp cols =
-        ValuesOfPixels(nth % over_col_, nths, grid_.cols, patch_, 1, values_);
-    const XlaOp values =
-        xla::Reshape(patches, {grid_.batch, values_.count(), grid_.depth});
-    const XlaOp zeros =
-        xla::Broadcast(xla::Zero(builder, type_), grid_.image_shape());
+  XlaOp Run(XlaOp values) const {
+    XlaBuilder* const builder = values.builder();
+    const XlaOp zero = xla::Zero(builder, type_);
+    std::vector<XlaOp> state = {xla::Broadcast(zero, Whole(grid_, pixels_)),
+                                values};
+    for (size_t axis = 0; axis < most_.size(); ++axis) {
+      state.push_back(PartsOfAdditions(axis));
+    }
     const auto body = [this](XlaOp turn, absl::Span<const XlaOp> state,
                              XlaBuilder*) {
       std::vector<XlaOp> next(state.begin(), state.end());
-      next[0] = Turn(turn, state[0], state[1], state[2], state[3]);
+      next[0] = Turn(turn, state[0], state[1], state.subspan(2));
       return absl::StatusOr<std::vector<XlaOp>>(next);
     };
-    const auto state =
-        xla::ForEachIndex(turns_, xla::S64, body, {zeros, values, rows, cols},
-                          "fold_patches", builder);
-    if (!state.ok()) return builder->ReportError(state.status());
-    return WithoutNegativeZero(state->front(), type_);
+    const auto end = xla::ForEachIndex(turns_, xla::S64, body, state,
+                                       "fold_patches", builder);
+    if (!end.ok()) return builder->ReportError(end.status());
+    return WithoutNegativeZero(end->front(), type_);
   }
 
  private:
-  XlaOp Turn(XlaOp turn, XlaOp sums, XlaOp values, XlaOp rows,
-             XlaOp cols) const {
-    const std::array<int64_t, 2> image = {grid_.rows.image, grid_.cols.image};
+  // The parts along `axis` of the values of all additions, `[turns * additions,
+  // pixels]`: the last axis is the first to go on.
+  XlaOp PartsOfAdditions(size_t axis) const {
+    const int64_t all = Product(most_);
+    const int64_t inner = StepOf(most_, axis);
+    const int64_t outer = all / most_[axis] / inner;
+    const XlaOp parts = xla::Reshape(
+        xla::BroadcastInDim(stretches_[axis].parts,
+                            {outer, most_[axis], inner, pixels_[axis]}, {1, 3}),
+        {all, pixels_[axis]});
+    return xla::OptimizationBarrier(
+        xla::PadInDim(parts, xla::ScalarLike(parts, places_.nowhere()), 0, 0,
+                      turns_ * additions_ - all));
+  }
+
+  XlaOp Turn(XlaOp turn, XlaOp sums, XlaOp values,
+             absl::Span<const XlaOp> parts) const {
     const XlaOp first = turn * additions_;
-    const auto of_turn = [&](XlaOp parts, int64_t axis) {
-      return xla::DynamicSlice(parts, {first, xla::ZerosLike(first)},
-                               {additions_, image[axis]});
-    };
-    const auto nth = [&](int64_t n, XlaOp parts, int64_t axis) {
-      const XlaOp part = xla::SliceInDim(parts, n, n + 1, 1, 0);
-      return xla::BroadcastInDim(xla::Reshape(part, {image[axis]}), image,
+    std::vector<XlaOp> of_turn;
+    for (size_t axis = 0; axis < parts.size(); ++axis) {
+      of_turn.push_back(xla::DynamicSlice(parts[axis],
+                                          {first, xla::ZerosLike(first)},
+                                          {additions_, pixels_[axis]}));
+    }
+    const auto nth = [&](int64_t n, int64_t axis) {
+      const XlaOp part = xla::SliceInDim(of_turn[axis], n, n + 1, 1, 0);
+      return xla::BroadcastInDim(xla::Reshape(part, {pixels_[axis]}), pixels_,
                                  {axis});
     };
-    rows = of_turn(rows, 0);
-    cols = of_turn(cols, 1);
+    const XlaOp zero = xla::Zero(sums.builder(), type_);
     for (int64_t n = 0; n < additions_; ++n) {
-      const XlaOp places = nth(n, rows, 0) + nth(n, cols, 1);
-      sums =
-          sums + Fetch(values, type_, grid_.batch, grid_.depth, places, image);
+      XlaOp places = nth(n, 0);
+      for (size_t axis = 1; axis < parts.size(); ++axis) {
+        places = places + nth(n, axis);
+      }
+      sums = sums + Fetch(grid_, values, places, pixels_, zero);
     }
     return sums;
   }
 
   const PatchGrid grid_;
   const PrimitiveType type_;
-  const int64_t patch_;
-  const Places values_;
-  const int64_t over_row_;
-  const int64_t over_col_;
-  const int64_t turns_;
-  const int64_t additions_;
+  const std::vector<Stretch> stretches_;
+  const Places places_;
+  Shape most_;    // values of a pixel, along each axis
+  Shape pixels_;  // of each stretch
+  int64_t turns_;
+  int64_t additions_;
 };
 
 }  // namespace
 
+XlaOp ConstantOf(XlaBuilder* builder, PrimitiveType type,
+                 const std::string& bytes) {
+  xla::Literal literal = xla::LiteralUtil::Zero(type);
+  bytes.copy(static_cast<char*>(literal.untyped_data()), bytes.size());
+  return xla::ConstantLiteral(builder, literal);
+}
+
 XlaOp LowerExtractPatches(const PatchGrid& grid, PrimitiveType type,
-                          XlaOp images) {
-  const Axis& rows = grid.rows;
-  const Axis& cols = grid.cols;
-  const Places pixels(rows.image * cols.image);
-  const std::array<int64_t, 4> taps = {rows.count, cols.count, rows.patch,
-                                       cols.patch};
-  const auto parts = [&](const Axis& axis, int64_t step, int64_t first) {
-    return xla::BroadcastInDim(
-        PixelsUnderTaps(images.builder(), axis, step, pixels), taps,
-        {first, first + 2});
+                          const std::string& constant, XlaOp images) {
+  const PatchGrid reduced = grid.Reduced();
+  const std::vector<Axis> axes = AxesOf(reduced);
+  const Shape image = OfEach(axes, &Axis::image);
+  Shape taps = OfEach(axes, &Axis::count);
+  for (const Axis& axis : axes) taps.push_back(axis.patch);
+  const Places pixels(Product(image));
+  const auto part = [&](int64_t axis) {
+    const int64_t rank = axes.size();
+    return xla::BroadcastInDim(PixelsUnderTaps(images.builder(), axes[axis],
+                                               StepOf(image, axis), pixels),
+                               taps, {axis, axis + rank});
   };
+  XlaOp places = part(0);
+  for (size_t axis = 1; axis < axes.size(); ++axis) {
+    places = places + part(axis);
+  }
   const PrimitiveType bits = BitsOf(type);
-  const XlaOp values = xla::Reshape(xla::BitcastConvertType(images, bits),
-                                    {grid.batch, pixels.count(), grid.depth});
-  const XlaOp patches =
-      Fetch(values, bits, grid.batch, grid.depth,
-            parts(rows, cols.image, 0) + parts(cols, 1, 1), taps);
+  const XlaOp values =
+      xla::Reshape(xla::BitcastConvertType(images, bits),
+                   {reduced.batch, pixels.count(), reduced.depth});
+  const XlaOp patches = Fetch(reduced, values, places, taps,
+                              ConstantOf(images.builder(), bits, constant));
   return xla::BitcastConvertType(xla::Reshape(patches, grid.patches_shape()),
                                  type);
 }
 
 XlaOp LowerFoldPatches(const PatchGrid& grid, PrimitiveType type,
                        XlaOp patches) {
-  return FoldLoop(grid, type).Run(patches);
+  XlaBuilder* const builder = patches.builder();
+  const PatchGrid reduced = grid.Reduced();
+  const std::vector<Axis> axes = AxesOf(reduced);
+  const Shape counts = OfEach(axes, &Axis::count);
+  const Shape taps = OfEach(axes, &Axis::patch);
+  const Places places(Product(counts) * Product(taps));
+  std::vector<std::vector<Stretch>> stretches;
+  for (size_t axis = 0; axis < axes.size(); ++axis) {
+    const Steps steps = {StepOf(counts, axis) * Product(taps),
+                         StepOf(taps, axis)};
+    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
+  }
+  const XlaOp values =
+      xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});
+  // Where stretches of all axes cross, by loops of their own.
+  std::vector<Stretch> crossing;
+  const std::function<XlaOp()> fold = [&] {
+    const size_t axis = crossing.size();
+    if (axis == axes.size()) {
+      return FoldLoop(reduced, type, crossing, places).Run(values);
+    }
+    std::vector<XlaOp> images;
+    for (const Stretch& stretch : stretches[axis]) {
+      crossing.push_back(stretch);
+      images.push_back(fold());
+      crossing.pop_back();
+    }
+    return xla::ConcatInDim(builder, images, 1 + axis);
+  };
+  return xla::Reshape(fold(), grid.image_shape());
 }
 
 }  // namespace tf_patches

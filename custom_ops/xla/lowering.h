@@ -2,16 +2,22 @@
 #ifndef TF_PATCHES_XLA_LOWERING_H_
 #define TF_PATCHES_XLA_LOWERING_H_
 
+#include <string>
+
 #include "geometry/patch_grid.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/xla_data.pb.h"
 
 namespace tf_patches {
 
+// An element of `type` of these `bytes`, or zero if there are none.
+xla::XlaOp ConstantOf(xla::XlaBuilder* builder, xla::PrimitiveType type,
+                      const std::string& bytes);
+
 // As kernels/extract.h: every bit as it is. `images` are `grid.image_shape()`
 // of `type`, and not empty.
 xla::XlaOp LowerExtractPatches(const PatchGrid& grid, xla::PrimitiveType type,
-                               xla::XlaOp images);
+                               const std::string& constant, xla::XlaOp images);
 
 // As kernels/fold.h: in the same order, so to the same bits. `patches` are
 // `grid.patches_shape()` of `type`, and not empty.

@@ -2,6 +2,8 @@
 #ifndef TF_PATCHES_XLA_NATIVE_CALL_H_
 #define TF_PATCHES_XLA_NATIVE_CALL_H_
 
+#include <string>
+
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "xla/hlo/builder/xla_builder.h"
@@ -10,9 +12,10 @@
 namespace tf_patches {
 
 // `grid` is that of `spec`; the images and the patches hold elements of `type`,
-// and neither is empty.
+// and neither is empty. `constant` is as for PlanExtraction.
 xla::XlaOp CallExtractPatches(const PatchSpec& spec, const PatchGrid& grid,
-                              xla::PrimitiveType type, xla::XlaOp images);
+                              xla::PrimitiveType type,
+                              const std::string& constant, xla::XlaOp images);
 
 xla::XlaOp CallFoldPatches(const PatchSpec& spec, const PatchGrid& grid,
                            xla::PrimitiveType type, xla::XlaOp patches);

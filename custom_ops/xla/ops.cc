@@ -1,7 +1,6 @@
 // What the ops become where TensorFlow compiles a function with XLA: check,
 // then call kernels/ on a CPU and lower to XLA's own operations elsewhere.
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -10,12 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/types/span.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/compiler/tf2xla/xla_op_registry.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/types.h"
 #include "tensorflow/request.h"
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
@@ -41,7 +40,7 @@ bool CallsKernels(const OpKernelConstruction& context) {
          (lowering == nullptr || std::string(lowering) != "hlo");
 }
 
-std::string ToString(absl::Span<const int64_t> shape) {
+std::string ToText(const Shape& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ","), "]");
 }
 
@@ -49,48 +48,32 @@ std::string ToString(absl::Span<const int64_t> shape) {
 struct Operand {
   xla::XlaOp op;
   xla::PrimitiveType type;
-  std::array<int64_t, 4> shape;
+  Shape shape;
   bool batch_varies;  // at run time, up to that of `shape`
 };
 
 absl::Status Varies(const char* name) {
   return absl::UnimplementedError(
-      absl::StrCat("XLA must know the rows, cols and depth of ", name,
-                   " when it compiles a function; only the batch may vary."));
+      absl::StrCat("XLA must know every dimension of ", name,
+                   ", except the batch, when it compiles a function."));
 }
 
-absl::Status ReadOperand(XlaOpKernelContext* context, const char* name,
-                         Refusal* wrong, Operand* operand) {
-  TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(0));
-  const absl::Span<const int64_t> dimensions = shape.dimensions();
-  if (dimensions.size() != 4) {
-    return ToStatus(wrong(ToString(dimensions)));
-  }
-  for (const int axis : {1, 2, 3}) {
-    if (shape.is_dynamic_dimension(axis)) return Varies(name);
-  }
-  operand->op = context->Input(0);
-  operand->type = shape.element_type();
-  std::copy_n(dimensions.begin(), 4, operand->shape.begin());
-  operand->batch_varies = shape.is_dynamic_dimension(0);
-  return absl::OkStatus();
-}
-
-// Reads the input `image_shape`, a vector of 4 integers.
-absl::Status ReadImageShape(XlaOpKernelContext* context,
-                            std::array<int64_t, 4>* shape) {
+// Reads the input `image_shape`, a vector with a number for each dimension.
+absl::Status ReadImageShape(XlaOpKernelContext* context, int axes,
+                            Shape* shape) {
   TF_ASSIGN_OR_RETURN(const xla::Shape given, context->InputXlaShape(1));
-  if (given.dimensions().size() != 1 || given.dimensions(0) != 4) {
-    return ToStatus(WrongImageShape(ToString(given.dimensions())));
+  if (given.dimensions().size() != 1 || given.dimensions(0) != axes + 2) {
+    const auto dimensions = given.dimensions();
+    return ToStatus(WrongImageShape(
+        axes, ToText(Shape(dimensions.begin(), dimensions.end()))));
   }
   std::vector<bool> varies;
   TF_RETURN_IF_ERROR(context->ResolveInputDynamismIntoPredVector(1, &varies));
-  if (varies[1] || varies[2] || varies[3]) return Varies("image_shape");
-  std::vector<int64_t> most;
-  TF_RETURN_IF_ERROR(context->ConstantInputAsIntVector(
-      1, &most, xla::ValueInferenceMode::kUpperBound));
-  std::copy_n(most.begin(), 4, shape->begin());
-  return absl::OkStatus();
+  if (std::find(varies.begin() + 1, varies.end(), true) != varies.end()) {
+    return Varies("image_shape");
+  }
+  return context->ConstantInputAsIntVector(
+      1, shape, xla::ValueInferenceMode::kUpperBound);
 }
 
 // What both ops have in common.
@@ -98,39 +81,45 @@ class PatchesOp : public XlaOpKernel {
  public:
   explicit PatchesOp(OpKernelConstruction* context)
       : XlaOpKernel(context), calls_kernels_(CallsKernels(*context)) {
-    OP_REQUIRES_OK(context, ReadPatchSpec(context, &spec_));
+    OP_REQUIRES_OK(context, ReadAttributes(context, &attributes_));
   }
 
  protected:
-  using Lower = xla::XlaOp(const PatchGrid&, xla::PrimitiveType, xla::XlaOp);
-  using Call = xla::XlaOp(const PatchSpec&, const PatchGrid&,
-                          xla::PrimitiveType, xla::XlaOp);
+  bool calls_kernels() const { return calls_kernels_; }
 
-  const PatchSpec& spec() const { return spec_; }
-
-  // Makes the result, of `shape`, by `call` or `lower`.
-  void Finish(XlaOpKernelContext* context, const PatchGrid& grid,
-              const Operand& operand, const std::array<int64_t, 4>& shape,
-              Call* call, Lower* lower) const {
-    if (IsEmpty(operand.shape) || IsEmpty(shape)) {
-      const xla::XlaOp zero = xla::Zero(context->builder(), operand.type);
-      return SetResult(context, operand, xla::Broadcast(zero, shape));
+  // Reads the first input, and what is asked of it.
+  absl::Status ReadOperand(XlaOpKernelContext* context, const char* name,
+                           Refusal* wrong, Operand* operand,
+                           PatchSpec* spec) const {
+    TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(0));
+    const auto dimensions = shape.dimensions();
+    operand->shape.assign(dimensions.begin(), dimensions.end());
+    const int rank = dimensions.size();
+    const int axes = CountAxes(rank, attributes_);
+    TF_RETURN_IF_ERROR(ToStatus(ParsePatchSpec(attributes_, axes, spec)));
+    if (rank != axes + 2) return ToStatus(wrong(axes, ToText(operand->shape)));
+    for (int i = 1; i < rank; ++i) {
+      if (shape.is_dynamic_dimension(i)) return Varies(name);
     }
-    const xla::XlaOp fixed = operand.batch_varies
-                                 ? xla::RemoveDynamicDimension(operand.op, 0)
-                                 : operand.op;
-    SetResult(context, operand,
-              calls_kernels_ ? call(spec_, grid, operand.type, fixed)
-                             : lower(grid, operand.type, fixed));
+    operand->op = context->Input(0);
+    operand->type = shape.element_type();
+    operand->batch_varies = shape.is_dynamic_dimension(0);
+    return absl::OkStatus();
   }
 
- private:
-  static bool IsEmpty(const std::array<int64_t, 4>& shape) {
-    return std::find(shape.begin(), shape.end(), 0) != shape.end();
-  }
-
-  static void SetResult(XlaOpKernelContext* context, const Operand& operand,
-                        xla::XlaOp result) {
+  // Sets the result, of `shape`: what `make` makes of the operand, or `fill`
+  // all over if the operand or the result is empty.
+  template <typename Make>
+  void SetResult(XlaOpKernelContext* context, const Operand& operand,
+                 const Shape& shape, xla::XlaOp fill, const Make& make) const {
+    xla::XlaOp result;
+    if (IsEmpty(operand.shape) || IsEmpty(shape)) {
+      result = xla::Broadcast(fill, shape);
+    } else {
+      result =
+          make(operand.batch_varies ? xla::RemoveDynamicDimension(operand.op, 0)
+                                    : operand.op);
+    }
     if (operand.batch_varies) {
       result = xla::SetDimensionSize(result,
                                      xla::GetDimensionSize(operand.op, 0), 0);
@@ -138,24 +127,46 @@ class PatchesOp : public XlaOpKernel {
     context->SetOutput(0, result);
   }
 
+ private:
+  static bool IsEmpty(const Shape& shape) {
+    return std::find(shape.begin(), shape.end(), 0) != shape.end();
+  }
+
   const bool calls_kernels_;
-  PatchSpec spec_;
+  PatchAttributes attributes_;
 };
 
 class ExtractPatchesOp : public PatchesOp {
  public:
-  using PatchesOp::PatchesOp;
+  explicit ExtractPatchesOp(OpKernelConstruction* context)
+      : PatchesOp(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("constant_values", &constant_));
+    const int bytes = tensorflow::DataTypeSize(context->input_type(0));
+    const int got = constant_.size();
+    OP_REQUIRES(context, got == 0 || got == bytes,
+                ToStatus(WrongConstant(bytes, got)));
+  }
 
   void Compile(XlaOpKernelContext* context) override {
     Operand images;
+    PatchSpec spec;
     OP_REQUIRES_OK(context,
-                   ReadOperand(context, "images", WrongImages, &images));
+                   ReadOperand(context, "images", WrongImages, &images, &spec));
     PatchGrid grid;
-    OP_REQUIRES_OK(context,
-                   ToStatus(MakePatchGrid(images.shape, spec(), &grid)));
-    Finish(context, grid, images, grid.patches_shape(), CallExtractPatches,
-           LowerExtractPatches);
+    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(images.shape, spec, &grid)));
+    SetResult(context, images, grid.patches_shape(),
+              ConstantOf(context->builder(), images.type, constant_),
+              [&](xla::XlaOp op) {
+                return calls_kernels()
+                           ? CallExtractPatches(spec, grid, images.type,
+                                                constant_, op)
+                           : LowerExtractPatches(grid, images.type, constant_,
+                                                 op);
+              });
   }
+
+ private:
+  std::string constant_;  // the bytes of an element, empty for zero
 };
 
 class FoldPatchesOp : public PatchesOp {
@@ -164,19 +175,22 @@ class FoldPatchesOp : public PatchesOp {
 
   void Compile(XlaOpKernelContext* context) override {
     Operand patches;
-    OP_REQUIRES_OK(context,
-                   ReadOperand(context, "patches", WrongPatches, &patches));
-    std::array<int64_t, 4> image_shape;
-    OP_REQUIRES_OK(context, ReadImageShape(context, &image_shape));
+    PatchSpec spec;
+    OP_REQUIRES_OK(context, ReadOperand(context, "patches", WrongPatches,
+                                        &patches, &spec));
+    Shape image_shape;
+    OP_REQUIRES_OK(context, ReadImageShape(context, spec.axes, &image_shape));
     PatchGrid grid;
-    OP_REQUIRES_OK(context,
-                   ToStatus(MakePatchGrid(image_shape, spec(), &grid)));
-    OP_REQUIRES(
-        context, patches.shape == grid.patches_shape(),
-        ToStatus(Mismatch(ToString(patches.shape), ToString(image_shape),
-                          ToString(grid.patches_shape()))));
-    Finish(context, grid, patches, image_shape, CallFoldPatches,
-           LowerFoldPatches);
+    OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec, &grid)));
+    OP_REQUIRES(context, patches.shape == grid.patches_shape(),
+                ToStatus(Mismatch(ToText(patches.shape), ToText(image_shape),
+                                  ToText(grid.patches_shape()))));
+    SetResult(context, patches, image_shape,
+              xla::Zero(context->builder(), patches.type), [&](xla::XlaOp op) {
+                return calls_kernels()
+                           ? CallFoldPatches(spec, grid, patches.type, op)
+                           : LowerFoldPatches(grid, patches.type, op);
+              });
   }
 };
 

@@ -1,46 +1,58 @@
 // Where pixels lie in images and values in patches, as tensors of indices in
-// compiled code. Their cost does not depend on the size of patches.
+// compiled code. How many operations that takes does not depend on the size of
+// patches.
 #ifndef TF_PATCHES_XLA_PLACES_H_
 #define TF_PATCHES_XLA_PLACES_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "geometry/patch_grid.h"
 #include "xla/hlo/builder/xla_builder.h"
+#include "xla/xla_data.pb.h"
 
 namespace tf_patches {
 
 // The pixels of one image, or the values at one depth of its patches, counted
-// in the order they are stored. The place of one is the sum of a part for its
-// row and a part for its column, and negative if either lies nowhere.
+// in the order they are stored. The place of one is the sum of a part for each
+// axis, and negative if it lies nowhere along any.
 class Places {
  public:
   explicit Places(int64_t count) : count_(count) {}
 
   int64_t count() const { return count_; }
+  int64_t nowhere() const { return -count_; }
 
-  // `part` where it `exists`, else a part that lies nowhere, in the narrowest
-  // type that can hold the sum of two.
-  xla::XlaOp Part(xla::XlaOp exists, xla::XlaOp part) const;
+  // Of a part: the narrowest that can hold the sum of all axes.
+  xla::PrimitiveType type() const;
 
  private:
   int64_t count_;
 };
 
-// Along one axis: the part of the pixel under each tap of each patch, `[count,
-// patch]`. One pixel is `step` places from the next.
+// Along one axis: the part of the pixel that is seen by each tap of each patch,
+// `[count, patch]`. One pixel is `step` places from the next.
 xla::XlaOp PixelsUnderTaps(xla::XlaBuilder* builder, const Axis& axis,
                            int64_t step, const Places& pixels);
 
-// The most patches that lie over one pixel, along one axis; 1 if none does.
-int64_t MostPatchesOver(const Axis& axis);
+// How many places one patch is from the next along an axis, and one tap.
+struct Steps {
+  int64_t patch;
+  int64_t tap;
+};
 
-// Along one axis: the part of each pixel's value in the `nth` patch over it,
-// `[nths, image]`, for `nth` a vector of `nths` counts from 0. One patch is
-// `patch_step` places from the next, one tap `tap_step`.
-xla::XlaOp ValuesOfPixels(xla::XlaOp nth, int64_t nths, const Axis& axis,
-                          int64_t patch_step, int64_t tap_step,
-                          const Places& values);
+// Neighbours along one axis: the parts of the values that are added to each
+// pixel, in this order, `[most, pixels]`.
+struct Stretch {
+  int64_t most;
+  int64_t pixels;
+  xla::XlaOp parts;
+};
+
+// The pixels of one axis. They are a single stretch, except where a border
+// shows the first or the last so often that all others would wait for them.
+std::vector<Stretch> ValuesOfPixels(xla::XlaBuilder* builder, const Axis& axis,
+                                    const Steps& steps, const Places& values);
 
 }  // namespace tf_patches
 
