@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -32,8 +33,11 @@ from cases import (
     COMPLEX,
     DTYPES,
     FLOATS,
+    MODES,
     NUMBERS,
     SHARED_OUT,
+    SHARED_OUT_ANY,
+    bordered_cases,
     case,
     cases,
     denormals,
@@ -41,6 +45,7 @@ from cases import (
     random_bits,
     seeds,
     signatures,
+    special_values,
 )
 from child import child_output, run_child
 from compare import assert_same_bits, assert_same_numbers
@@ -51,6 +56,7 @@ from hypothesis import strategies as st
 from package_copies import copy_package, with_build_info, with_text, without
 
 import tf_patches
+from tf_patches.native import ops
 
 SOURCES = Path(__file__).parents[1]
 SWITCH = "TF_PATCHES_XLA_LOWERING"
@@ -70,18 +76,60 @@ def test_library_is_built():
 
 
 @lowerings
-@examples(120)
-@given(st.sampled_from(DTYPES), st.data(), cases(fits=True), seeds)
-def test_extract_equals_naive_loop(lowering, dtype, data, case, seed):
+@examples(240)
+@given(
+    st.sampled_from(DTYPES),
+    st.data(),
+    st.one_of(cases(fits=True), bordered_cases()),
+    st.sampled_from([0, 1]),
+    seeds,
+)
+def test_extract_equals_naive_loop(lowering, dtype, data, case, constant, seed):
     images = random_bits(case.shape, dtype, seed)
+    grid = {**case.grid, "constant_values": constant}
     known = data.draw(signatures(case.shape))
     patches = compiled(
         lowering,
-        lambda x: tf_patches.extract_patches(x, **case.grid),
+        lambda x: tf_patches.extract_patches(x, **grid),
         images,
         signature=[known],
     )
-    assert_same_bits(patches, oracle.extract(images, **case.grid))
+    assert_same_bits(patches, oracle.extract(images, **grid))
+
+
+@lowerings
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_constants_to_the_bit(dtype, lowering):
+    images = random_bits((1, 1, 2), dtype, seed=1)
+    constants = list(random_bits((1, 1, 3), dtype, seed=2).ravel())
+    if dtype in FLOATS:
+        constants.extend(special_values(dtype)[7:9])  # two kinds of NaN
+    for constant in constants:
+        extract = partial(
+            ops.tf_patches_extract_patches,
+            **{name: [1, 1, 1] for name in ("ksizes", "strides", "rates")},
+            padding="EXPLICIT",
+            explicit_paddings=[0, 0, 1, 0, 0, 0],
+            constant_values=constant.tobytes(),
+        )
+        patches = compiled(lowering, extract, images)
+        expected = np.concatenate([np.full_like(images, constant), images], axis=1)
+        assert_same_bits(patches, expected)
+
+
+volumes = bordered_cases(axes=[3], modes=["CONSTANT"], explicit=False)
+
+
+@lowerings
+@examples(40)
+@given(volumes.filter(lambda case: 0 not in case.shape), seeds)
+def test_volumes_equal_built_in(lowering, case, seed):
+    images = random_bits(case.shape, "float32", seed)
+    request = [case.grid[name] for name in ("sizes", "strides", "padding")]
+    patches = compiled(
+        lowering, lambda x: tf_patches.extract_volume_patches(x, *request), images
+    )
+    assert_same_bits(patches, tf.extract_volume_patches(images, *request))
 
 
 def without_denormals(values):
@@ -102,8 +150,13 @@ def without_denormals(values):
 
 
 @lowerings
-@examples(70)
-@given(st.sampled_from(NUMBERS), st.data(), cases(fits=True, small=True), seeds)
+@examples(140)
+@given(
+    st.sampled_from(NUMBERS),
+    st.data(),
+    st.one_of(cases(fits=True, small=True), bordered_cases()),
+    seeds,
+)
 def test_fold_equals_naive_loop(lowering, dtype, data, case, seed):
     shape, grid = case
     patches = random_bits(oracle.patches_shape(shape, **grid), dtype, seed)
@@ -116,7 +169,7 @@ def test_fold_equals_naive_loop(lowering, dtype, data, case, seed):
         lambda p, s: tf_patches.fold_patches(p, s, **grid),
         patches,
         np.array(shape),
-        signature=[known, [4]],
+        signature=[known, [len(shape)]],
     )
     assert_same_numbers(images, expected)
 
@@ -159,6 +212,61 @@ def test_equals_built_in(shape, grid, dtype, lowering):
         ),
         fold_by_built_in(patches, shape, grid),
     )
+
+
+# The first and the last pixels have many more values than the others.
+ENDS = [
+    case((2, 90, 2), (41,), (1,), (1,), "SAME", mode="EDGE"),
+    case((1, 70, 60, 1), (29, 25), (29, 25), (1, 1), "SAME", mode="EDGE"),
+    case((1, 9, 9, 9, 1), (2, 2, 2), (1, 2, 3), (1, 1, 1), [(40, 50)] * 3, mode="EDGE"),
+    case(
+        (1, 30, 1, 40, 2),
+        (4, 1, 25),
+        (2, 1, 1),
+        (1, 1, 2),
+        [(40, 0), (0, 0), (9, 40)],
+        mode="EDGE",
+    ),
+]
+
+
+@lowerings
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16", "float32", "complex128"])
+@pytest.mark.parametrize("shape, grid", ENDS + SHARED_OUT_ANY)
+def test_equals_the_same_without_xla(shape, grid, dtype, lowering):
+    """Which other tests compare with oracles."""
+    images = random_bits(shape, dtype, seed=1)
+    patches = tf_patches.extract_patches(images, **grid)
+    assert_same_bits(
+        compiled(lowering, lambda x: tf_patches.extract_patches(x, **grid), images),
+        patches,
+    )
+    patches = without_denormals(random_bits(patches.shape, dtype, seed=2))
+    assert_same_numbers(
+        compiled(
+            lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
+        ),
+        tf_patches.fold_patches(patches, shape, **grid),
+    )
+
+
+@pytest.mark.parametrize("shape, grid", ENDS)
+def test_only_the_ends_wait_for_the_ends(shape, grid):
+    """Long loops for them, a short one for all others."""
+
+    def loops(grid):
+        patches = tf.zeros(oracle.patches_shape(shape, **grid))
+        text = hlo(
+            lambda x: tf_patches.fold_patches(x, shape, **grid),
+            patches,
+            lowering="hlo",
+            stage="hlo",
+        )
+        return text.count(" while(")
+
+    wide = sum(size > 1 for size in grid["sizes"])
+    assert loops(grid) == 3**wide
+    assert loops({**grid, "mode": "SYMMETRIC"}) == 1
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX])
@@ -240,15 +348,21 @@ def branch(function, choose):
 
 def of_some_images(function):
     """The batch is known only when it runs: XLA knows no more than a bound."""
-    return lambda images: function(tf.boolean_mask(images, images[:, 0, 0, 0] > -3))
+
+    def run(images):
+        first = tf.reshape(images, [images.shape[0], -1])[:, 0]
+        return function(tf.boolean_mask(images, first > -3))
+
+    return run
 
 
 def transposed(function):
     """XLA is free to keep these transposed in memory."""
 
     def run(images):
-        patches = function(tf.transpose(images, [0, 2, 1, 3]))
-        return tf.transpose(patches, [3, 1, 0, 2]) * 2
+        batch, *space, depth = range(len(images.shape))
+        patches = function(tf.transpose(images, [batch, *reversed(space), depth]))
+        return tf.transpose(patches) * 2
 
     return run
 
@@ -296,6 +410,42 @@ BUILT_IN = work(built_in_extract, fold_of_the_built_in)
 def test_work(name, lowering):
     expected = BUILT_IN[name](tf.constant(IMAGES))
     assert_same_bits(compiled(lowering, OURS[name], IMAGES), expected)
+    assert np.any(expected)
+
+
+def bordered_work(*arguments, **border):
+    shape, grid = case(*arguments, **border)
+
+    def fold(images):
+        patches = tf.square(tf_patches.extract_patches(images, **grid))
+        return tf_patches.fold_patches(patches, tf.shape(images), **grid)
+
+    return shape, work(partial(tf_patches.extract_patches, **grid), fold)
+
+
+BORDERED = {
+    "signals": bordered_work((4, 19, 3), (5,), (2,), (1,), "SAME", mode="REFLECT"),
+    "images": bordered_work((4, 7, 6, 3), (3, 2), (2, 1), (1, 3), "SAME", mode="EDGE"),
+    "volumes": bordered_work(
+        (4, 3, 4, 5, 3),
+        (2, 3, 2),
+        (1, 2, 3),
+        (1, 1, 2),
+        [(1, 0), (5, 2), (0, 3)],
+        mode="WRAP",
+    ),
+}
+
+
+@lowerings
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("kind", BORDERED)
+def test_bordered_work(kind, name, lowering):
+    shape, functions = BORDERED[kind]
+    images = np.random.default_rng(1).integers(-3, 4, shape).astype(np.float32)
+    images[1:, ..., 0] = -2  # of some
+    expected = functions[name](tf.constant(images))
+    assert_same_bits(compiled(lowering, functions[name], images), expected)
     assert np.any(expected)
 
 
@@ -367,6 +517,19 @@ def test_zero_sized(shape, grid, lowering):
             strict=True,
         ):
             assert_same_bits(result, expected)
+
+
+@lowerings
+def test_images_without_a_pixel_show_the_constant(lowering):
+    shape, grid = case((1, 0, 3, 2), (2, 2), (1, 1), (1, 1), [(2, 2), (1, 1)])
+
+    def extract(images):
+        return tf_patches.extract_patches(images, **grid, constant_values=7)
+
+    images = np.zeros(shape, np.float32)
+    expected = np.full([1, 3, 4, 8], 7, np.float32)
+    assert_same_bits(compiled(lowering, extract, images), expected)
+    assert_same_bits(compiled(lowering, gradient(extract), images), images)
 
 
 @pytest.mark.parametrize("name", ["extract", "gradient"])
@@ -448,7 +611,7 @@ def test_images_of_a_shape_that_only_xla_knows(shape):
         compiled_for_unknown_shape,
         tf_patches.extract_patches,
         call,
-        "images must.*shape|rows",
+        "images must.*shape|rows|sizes must have 3 values",
     )
 
 
@@ -474,6 +637,64 @@ def test_fold_of_shapes_that_only_xla_knows(wrong, shown):
         )
 
 
+ONES = [1, 1, 1, 1]
+REQUEST = {
+    "ksizes": [1, 2, 2, 1],
+    "strides": ONES,
+    "rates": ONES,
+    "padding": "EXPLICIT",
+    "explicit_paddings": [0, 0, 1, 2, 3, 4, 0, 0],
+}
+# What no Python of ours would ask for, and what the message shows of it.
+HOSTILE = [
+    ([1, 4, 4, 1], {"explicit_paddings": []}, "4 pairs"),
+    ([1, 4, 4, 1], {"explicit_paddings": [0, 0, 1, 2, 0, 0]}, "4 pairs"),
+    ([1, 4, 4, 1], {"explicit_paddings": [0, 0, -1, 0, 0, 0, 0, 0]}, "-1"),
+    ([1, 4, 4, 1], {"explicit_paddings": [0, 0, 0, 2**31, 0, 0, 0, 0]}, "2147483648"),
+    ([1, 4, 4, 1], {"explicit_paddings": [0, 1, 0, 0, 0, 0, 0, 0]}, "batch and depth"),
+    ([1, 4, 4, 1], {"explicit_paddings": [0, 0, *[2**31 - 1] * 4, 0, 0]}, "addressed"),
+    ([1, 4, 4, 1], {"padding": "SAME"}, "must be empty"),
+    ([1, 4, 4, 1], {"constant_values": b"abc"}, "got 3 bytes"),
+    ([1, 4, 0, 1], {"mode": "WRAP"}, "0 cols"),
+    ([1, 4, 1], {}, "must have 3 values"),
+    ([1, 4, 4, 4, 1], {}, "must have 5 values"),
+    ([4, 1], {}, "must be 4-dimensional"),
+    ([1, 1, 4, 4, 4, 1], {}, "must be 4-dimensional"),
+    ([1] * 6, {"ksizes": [1] * 6, "strides": [1] * 6, "rates": [1] * 6}, "5 values"),
+    ([1, 4, 1], {"ksizes": [1], "strides": [1], "rates": [1]}, "must have 3 values"),
+    ([], {"ksizes": [], "strides": [], "rates": []}, "must have 3 values"),
+]
+
+
+@pytest.mark.parametrize("shape, wrong, shown", HOSTILE)
+def test_refused_request(shape, wrong, shown):
+    def error(**options):
+        with pytest.raises((tf.errors.OpError, ValueError), match=shown) as caught:
+            in_graph(
+                lambda x: ops.tf_patches_extract_patches(x, **(REQUEST | wrong)),
+                np.zeros(shape, np.float32),
+                signature=[None],
+                **options,
+            )
+        return caught.value
+
+    assert type(error(jit_compile=True)) is type(error())
+
+
+def test_refuses_to_list_too_many_values():
+    shape, grid = case(
+        (1, 10, 1), (4200,), (1,), (1,), [(4200, 4200)], mode="SYMMETRIC"
+    )
+    patches = np.ones(oracle.patches_shape(shape, **grid), np.uint8)
+
+    def fold(patches):
+        return tf_patches.fold_patches(patches, shape, **grid)
+
+    assert_same_bits(compiled("native", fold, patches), fold(patches))
+    with pytest.raises(tf.errors.UnimplementedError, match=r"list more than.*4200"):
+        compiled("hlo", fold, patches)
+
+
 def test_refuses_an_image_shape_that_only_the_run_knows():
     def fold(patches):
         rows = tf.random.uniform([], 7, 8, tf.int32)
@@ -481,7 +702,7 @@ def test_refuses_an_image_shape_that_only_the_run_knows():
 
     patches = extract(IMAGES)
     assert fold(patches).shape == IMAGES.shape
-    with pytest.raises(tf.errors.UnimplementedError, match=r"rows.*image_shape"):
+    with pytest.raises(tf.errors.UnimplementedError, match=r"dimension of image_shape"):
         compiled("native", fold, patches)
 
 
@@ -490,7 +711,7 @@ def test_refuses_rows_that_only_the_run_knows():
         return extract(tf.boolean_mask(images, images[0, :, 0, 0] < 9, axis=1))
 
     assert some_rows(IMAGES).shape == extract(IMAGES).shape
-    with pytest.raises(tf.errors.UnimplementedError, match=r"rows.*images"):
+    with pytest.raises(tf.errors.UnimplementedError, match=r"dimension of images"):
         compiled("native", some_rows, IMAGES)
 
 
@@ -565,20 +786,23 @@ def test_cpu_calls_the_native_kernels():
 UNWANTED = ["custom-call", "convolution", "scatter", "sort", "dot("]
 
 
+@pytest.mark.parametrize("kind", [None, *BORDERED])
 @pytest.mark.parametrize(
     "where", [{"platform_name": "GPU"}, {"lowering": "hlo"}], ids=["GPU", "CPU"]
 )
-def test_other_platforms_need_nothing_but_xla(where):
-    images = tf.TensorSpec(IMAGES.shape) if "platform_name" in where else IMAGES
-    text = hlo(gradient(extract), images, stage="hlo", **where)
+def test_other_platforms_need_nothing_but_xla(where, kind):
+    shape, functions = BORDERED[kind] if kind else (IMAGES.shape, OURS)
+    images = tf.TensorSpec(shape) if "platform_name" in where else tf.zeros(shape)
+    text = hlo(functions["gradient"], images, stage="hlo", **where)
     assert "gather" in text
     for operation in UNWANTED:
         assert operation not in text
 
 
-def test_size_of_code_is_that_of_small_patches():
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "EDGE"])
+def test_size_of_code_is_that_of_small_patches(mode):
     def lengths(size):
-        _, grid = case((), (size, size), (1, 1), (1, 1), "SAME")
+        _, grid = case((), (size, size), (1, 1), (1, 1), "SAME", mode=mode)
 
         def work(images):
             return tf_patches.extract_patches(images, **grid)
@@ -591,7 +815,7 @@ def test_size_of_code_is_that_of_small_patches():
         ]
         return [len(text.splitlines()) for text in texts]
 
-    assert lengths(4) == lengths(64)
+    assert lengths(17) == lengths(64)
 
 
 def model(layer, **options):

@@ -170,6 +170,13 @@ def _our_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
         grid["rates"] = [1] * len(grid["ksizes"])
         if tf.compat.as_str(grid["padding"]) == "SAME":
             grid["padding"] = "SAME_UNCLAMPED"
+        if gradient.shape.rank == 4:
+            # What TensorFlow says of the patches of volumes of unknown rank.
+            gradient = tf.compat.v1.placeholder_with_default(gradient, None)
+        if gradient.dtype == tf.float16:
+            # Of volumes, unlike images, TensorFlow rounds the whole sum alone.
+            wide = fold_gradient(op, tf.cast(gradient, tf.float32), **grid)
+            return tf.cast(wide, tf.float16)
     return fold_gradient(op, gradient, **grid)
 
 
