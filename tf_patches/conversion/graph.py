@@ -30,6 +30,7 @@ def all_nodes(graph: Message) -> Iterator[Message]:
 def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
     """Replaces ops in place: extraction by a built-in op, if those may stay."""
     graph = meta_graph.graph_def
+    had_volumes = any(node.op == VOLUMES for node in all_nodes(graph))
     _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
         inputs = function.signature.input_arg
@@ -39,6 +40,10 @@ def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
             node.input[:] = [_output(value, calls) for value in node.input]
         for name, value in function.ret.items():
             function.ret[name] = _output(value, calls)
+    if had_volumes and VOLUMES in ops:
+        for node in all_nodes(graph):
+            # TensorFlow takes patches of unknown counts for four-dimensional.
+            node.attr.pop("_output_shapes", None)
     op_list = meta_graph.meta_info_def.stripped_op_list
     known = map(op_def_registry.get, sorted({node.op for node in all_nodes(graph)}))
     op_list.CopyFrom(type(op_list)(op=filter(None, known)))
@@ -78,11 +83,13 @@ def _built_in(node: Message) -> str | None:
         return None
     if len(axes) == 2:
         return IMAGES if padding != "SAME_UNCLAMPED" else None
+    if len(axes) != 3 or dtype.is_complex or any(axis.rate > 1 for axis in axes):
+        return None
     # The two kinds of SAME differ where strides are larger than sizes.
     differs = padding == "SAME" and any(axis.stride > axis.size for axis in axes)
-    is_solid = all(axis.rate == 1 for axis in axes)
-    fits = len(axes) == 3 and is_solid and not differs and not dtype.is_complex
-    return VOLUMES if fits else None
+    # TensorFlow takes patches of unknown counts for four-dimensional.
+    is_known = None not in _known_shape(node.attr, 5)[1:-1]
+    return VOLUMES if is_known and not differs else None
 
 
 def _use_instead(node: Message, built_in: str) -> None:
