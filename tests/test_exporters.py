@@ -56,13 +56,13 @@ WORK = {
     "volumes": volumes(tf_patches.extract_patches, **SOLID),
     "volumes, reflected": volumes(tf_patches.extract_patches, **SOLID, mode="REFLECT"),
     "volumes, apart": volumes(tf_patches.extract_volume_patches, **APART),
-    "volumes, built-in": volumes(tf.extract_volume_patches, **APART),
     "volumes, folded": volumes(partial(folded, SOLID)),
     "signals": signals(tf_patches.extract_patches, **LINES),
     "signals, folded": signals(partial(folded, LINES)),
 }
 # What only images of known rows and cols can be converted of.
 KNOWN = {
+    "volumes, built-in": volumes(tf.extract_volume_patches, **APART),
     **{f"{mode}, folded": partial(folded, WIDE | dict(mode=mode)) for mode in MODES},
     "volumes, wrapped and folded": volumes(partial(folded, SOLID | dict(mode="WRAP"))),
 }

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python.framework import op_def_registry
 
-from tf_patches.conversion import functions
+from tf_patches.conversion import ConversionError, functions
 from tf_patches.conversion.axis import AxisSpec
 
 OURS = ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
@@ -30,7 +30,6 @@ def all_nodes(graph: Message) -> Iterator[Message]:
 def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
     """Replaces ops in place: extraction by a built-in op, if those may stay."""
     graph = meta_graph.graph_def
-    had_volumes = any(node.op == VOLUMES for node in all_nodes(graph))
     _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
         inputs = function.signature.input_arg
@@ -40,10 +39,6 @@ def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
             node.input[:] = [_output(value, calls) for value in node.input]
         for name, value in function.ret.items():
             function.ret[name] = _output(value, calls)
-    if had_volumes and VOLUMES in ops:
-        for node in all_nodes(graph):
-            # TensorFlow takes patches of unknown counts for four-dimensional.
-            node.attr.pop("_output_shapes", None)
     op_list = meta_graph.meta_info_def.stripped_op_list
     known = map(op_def_registry.get, sorted({node.op for node in all_nodes(graph)}))
     op_list.CopyFrom(type(op_list)(op=filter(None, known)))
@@ -87,7 +82,7 @@ def _built_in(node: Message) -> str | None:
         return None
     # The two kinds of SAME differ where strides are larger than sizes.
     differs = padding == "SAME" and any(axis.stride > axis.size for axis in axes)
-    # TensorFlow takes patches of unknown counts for four-dimensional.
+    # TensorFlow says that patches of unknown counts are four-dimensional.
     is_known = None not in _known_shape(node.attr, 5)[1:-1]
     return VOLUMES if is_known and not differs else None
 
@@ -108,6 +103,11 @@ def _keep(node: Message, names: Container[str]) -> None:
 
 def _call_instead(node: Message, shape: list, library: Message) -> None:
     """Makes of a node the call of a function for its attributes and shapes."""
+    if node.op == VOLUMES and len(_known_shape(node.attr, 5)) != 5:
+        raise ConversionError(
+            f"{VOLUMES} of unknown planes, rows or cols cannot be converted, as the "
+            "model says that its patches are four-dimensional: save it with known ones"
+        )
     specs = [tf.TensorSpec(shape, tf.as_dtype(node.attr["T"].type))]
     axes, constant = _axes(node), _attributes(node)["constant_values"].s
     function: Any = partial(functions.extract_patches, specs=axes, constant=constant)
