@@ -44,7 +44,8 @@ def _add_accelerated(results: dict, quick: bool) -> None:
     results["accelerated"] = json.loads(output)
     for direction, rows in results["timings"].items():
         for row, other in zip(rows, results["accelerated"][direction], strict=True):
-            row["milliseconds"][ACCELERATED] = other["milliseconds"][BUILTIN]
+            if BUILTIN in other["milliseconds"]:
+                row["milliseconds"][ACCELERATED] = other["milliseconds"][BUILTIN]
 
 
 def _add_memory(results: dict, direction: str, case: Case, peer: str) -> None:

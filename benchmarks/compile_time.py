@@ -12,10 +12,9 @@ import time
 
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # as in benchmarks.memory
 
-import tf_patches
 from benchmarks.cases import CASES, Case
 from benchmarks.memory import added_by
-from benchmarks.peers import compilable
+from benchmarks.peers import compilable, ours_of
 
 LARGE = next(case for case in CASES if case.name == "slide 299x299")
 SIZES = [
@@ -26,7 +25,7 @@ _ROUNDS = 5
 
 
 def _ours(direction: str, case: Case) -> tuple:
-    return compilable(direction, tf_patches.extract_patches, case, "float32")
+    return compilable(direction, ours_of, case, "float32")
 
 
 def _milliseconds(direction: str, case: Case) -> float:

@@ -234,7 +234,11 @@ def _accelerated_table(results: dict) -> list[str]:
     lines = []
     for direction, rows in results["accelerated"].items():
         for dtype in dict.fromkeys(row["dtype"] for row in rows):
-            of_dtype = [row for row in rows if row["dtype"] == dtype]
+            of_dtype = [
+                row
+                for row in rows
+                if row["dtype"] == dtype and BUILTIN in row["milliseconds"]
+            ]
             timings = [row["milliseconds"] for row in of_dtype]
             late = [
                 t[BUILTIN]["median"] > 1.05 * t[US]["median"] + 0.02 for t in timings

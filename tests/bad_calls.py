@@ -137,6 +137,13 @@ IMAGES_REFUSED = {
 
 
 INT32_MAX = 2**31 - 1
+
+
+def beyond_in_volumes(**wrong):
+    grid = dict(sizes=[1, 2, 2, 2, 1], strides=[1] * 5, rates=[1] * 5)
+    return dict(images=of_shape(1, 4, 4, 4, 3)) | grid | wrong
+
+
 # The built-in overflows on these, or raises a SystemError.
 BEYOND = [
     (dict(sizes=[1, 65536, 65536, 1]), r"sizes.*\[1, 65536, 65536, 1\]"),
@@ -154,6 +161,27 @@ BEYOND = [
         for value in (2**63, 2**70, -(2**70), 1e30, np.float32(1e30))
     ),
     (dict(sizes=np.array([1, 2**64 - 1, 2, 1], np.uint64)), f"sizes.*{2**64 - 1}"),
+    # Of three axes the product may not even fit in 64 bits.
+    *(
+        (beyond_in_volumes(sizes=sizes), "sizes.*" + re.escape(str(sizes[1])))
+        for sizes in (
+            [1, INT32_MAX, INT32_MAX, INT32_MAX, 1],
+            [1, 2**11, 2**11, 2**11, 1],
+            [1, 2**21, 2**21, 2**22, 1],
+        )
+    ),
+    (
+        beyond_in_volumes(sizes=[1, 2**10, 2**10, 2**10, 1], padding="SAME"),
+        "sizes.*1024 planes, 1024 rows, 1024 cols and depth 3",
+    ),
+    (beyond_in_volumes(rates=[1, 1, INT32_MAX, 1, 1]), "rates.*2147483647"),
+    (
+        beyond_in_volumes(
+            sizes=[1] * 5,
+            padding=[[0, 0], *[[INT32_MAX, INT32_MAX]] * 3, [0, 0]],
+        ),
+        r"\[1, 4294967298, 4294967298, 4294967298, 3\], more than",
+    ),
 ]
 
 

@@ -186,6 +186,11 @@ any_attributes = st.one_of(
 seeds = st.integers(0, 2**32 - 1)
 
 
+def any_cases(small=False):
+    """Of all that fits: images in more ways, and all that lies beyond them in some."""
+    return st.one_of(cases(fits=True, small=small), bordered_cases())
+
+
 def random_bits(shape, dtype, seed):
     """Any bits; of a floating or complex dtype also its special values."""
     random = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """What the ops compute, worked out one pixel at a time from the documentation."""
 
+import functools
 import itertools
 import math
 
@@ -81,6 +82,18 @@ def fold(
         at = (slice(None), *pixel)
         images[at] = _add(images[at], patches[(slice(None), *patch, *tap)])
     return images
+
+
+def coverage(
+    image_shape, sizes, strides, rates, padding, mode="CONSTANT", constant_values=0
+):
+    """How many taps of patches see each pixel of space."""
+    axes = _axes(image_shape, sizes, strides, rates, padding, mode)
+    counts = (
+        np.bincount([pixel for _, _, pixel in _taps(*axis)], minlength=axis[0])
+        for axis in axes
+    )
+    return functools.reduce(np.multiply.outer, counts)
 
 
 def _ceil_divide(a, b):

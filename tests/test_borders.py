@@ -223,6 +223,22 @@ def test_images_without_batch_or_depth(shape, mode):
     assert tf_patches.fold_patches(patches, shape, **grid.grid).shape == shape
 
 
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_an_image_without_pixels_has_none_to_show(mode):
+    images, patches = tf.zeros([1, 3, 0, 1]), tf.ones([1, 3, 2, 1])
+    grid = case(images.shape, (1, 1), (1, 1), (1, 1), [(0, 0), (1, 1)]).grid
+    sevens = tf_patches.extract_patches(images, **grid, constant_values=7)
+    assert_same_bits(sevens, 7 * patches)
+    for refused in (
+        lambda: tf_patches.extract_patches(images, **grid, mode=mode),
+        lambda: tf_patches.fold_patches(patches, images.shape, **grid, mode=mode),
+    ):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"0 cols .*Use mode CONSTANT"
+        ):
+            refused()
+
+
 # A constant, bit for bit; NaN is the only number that Python has no bits of.
 
 

@@ -9,8 +9,10 @@ from cases import (
     BUILTIN_DTYPES,
     DTYPES,
     SHARED_OUT,
+    SHARED_OUT_ANY,
     STREAMED,
     any_attributes,
+    any_cases,
     attributes,
     case,
     cases,
@@ -51,8 +53,8 @@ def test_graph_equals_builtin(dtype, data, case, seed):
     )
 
 
-@examples(450)
-@given(st.sampled_from(DTYPES), st.data(), cases(fits=True), seeds)
+@examples(1200)
+@given(st.sampled_from(DTYPES), st.data(), any_cases(), seeds)
 def test_equals_naive_loop(dtype, data, case, seed):
     images = random_bits(case.shape, dtype, seed)
     known = data.draw(signatures(case.shape))
@@ -72,6 +74,14 @@ def test_shared_out_equals_builtin(dtype, shape, grid):
         tf_patches.extract_patches(images, **grid),
         tf.image.extract_patches(images, **grid),
     )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16", "float32", "complex128"])
+@pytest.mark.parametrize("shape, grid", SHARED_OUT_ANY)
+def test_shared_out_equals_naive_loop(dtype, shape, grid):
+    images = random_bits(shape, dtype, seed=1)
+    expected = oracle.extract(images, **grid)
+    assert_same_bits(tf_patches.extract_patches(images, **grid), expected)
 
 
 @pytest.mark.parametrize("dtype, shape, grid", STREAMED)

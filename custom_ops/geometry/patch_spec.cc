@@ -32,9 +32,15 @@ std::string ListText(int axes) {
   return text + "1]";
 }
 
-// TensorFlow's kernels read the first four or five entries and ignore any more.
-std::optional<Error> CheckLength(const std::string& name, const Values& values,
-                                 int axes) {
+// TensorFlow's kernels read the first four or five entries and ignore any more,
+// but each must be one of 32 bits.
+std::optional<Error> CheckList(const std::string& name, const Values& values,
+                               int axes) {
+  for (const int64_t value : values) {
+    if (-kInt32Max - 1 <= value && value <= kInt32Max) continue;
+    return Error{ErrorKind::kInvalidArgument,
+                 name + " must hold integers of 32 bits" + Got(values)};
+  }
   const auto length = static_cast<int>(values.size());
   if (length == axes + 2 || (axes > 1 && length > axes + 2)) {
     return std::nullopt;
@@ -52,10 +58,6 @@ std::optional<Error> CheckValues(const std::string& name, const Values& values,
   }
   if (*std::min_element(&values[1], &values[axes + 1]) < 1) {
     return TooSmall(name, values, axes);
-  }
-  if (*std::max_element(&values[1], &values[axes + 1]) > kInt32Max) {
-    return Error{ErrorKind::kInvalidArgument,
-                 name + " must be at most 2147483647" + Got(values)};
   }
   return std::nullopt;
 }
@@ -136,9 +138,9 @@ Error TooSmall(const std::string& name, const Values& values, int axes) {
 std::optional<Error> ParsePatchSpec(const PatchAttributes& attributes, int axes,
                                     PatchSpec* spec) {
   const auto& [sizes, strides, rates, padding, paddings, border] = attributes;
-  if (auto error = CheckLength("sizes", sizes, axes)) return error;
-  if (auto error = CheckLength("strides", strides, axes)) return error;
-  if (auto error = CheckLength("rates", rates, axes)) return error;
+  if (auto error = CheckList("sizes", sizes, axes)) return error;
+  if (auto error = CheckList("strides", strides, axes)) return error;
+  if (auto error = CheckList("rates", rates, axes)) return error;
   if (auto error = CheckValues("sizes", sizes, axes)) return error;
   if (auto error = CheckValues("strides", strides, axes)) return error;
   if (auto error = CheckValues("rates", rates, axes)) return error;

@@ -158,6 +158,7 @@ class FoldLoop {
         xla::BroadcastInDim(stretches_[axis].parts,
                             {outer, most_[axis], inner, pixels_[axis]}, {1, 3}),
         {all, pixels_[axis]});
+    // Or XLA would work some of them out again for every pixel.
     return xla::OptimizationBarrier(
         xla::PadInDim(parts, xla::ScalarLike(parts, places_.nowhere()), 0, 0,
                       turns_ * additions_ - all));

@@ -375,9 +375,6 @@ std::optional<Refusal> RefuseValues(const Refusal& told,
   for (int i = 1; i <= axes; ++i) {
     if (values[i] < 1) return Refusal{ErrorKind::kOutOfRange, told.told};
   }
-  for (int i = 1; i <= axes; ++i) {
-    if (values[i] > kMax32) return told;
-  }
   return std::nullopt;
 }
 
@@ -412,6 +409,11 @@ std::optional<Refusal> RefuseAttributes(const PatchAttributes& request,
                    {attribute.first, Printed(*attribute.second)}};
   };
   for (const auto& attribute : attributes) {
+    const auto& [least, most] =
+        std::minmax_element(attribute.second->begin(), attribute.second->end());
+    if (!attribute.second->empty() && (*least < kMin32 || *most > kMax32)) {
+      return told(attribute);
+    }
     const auto length = static_cast<int>(attribute.second->size());
     const bool may_be_longer = axes > 1;  // as TensorFlow's kernels have it
     if (length < axes + 2 || (!may_be_longer && length > axes + 2)) {
