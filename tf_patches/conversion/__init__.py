@@ -28,10 +28,13 @@ def to_builtin(
 ) -> Conversion:
     """Converts a model to a SavedModel that runs without this package.
 
-    Extraction becomes TensorFlow's own `ExtractImagePatches`, and folding a function
-    that sums in the same order. With `plain`, all three become reshapes, transposes,
-    slices, gathers and additions, for TFLite, ONNX and other formats. Both models are
-    run and must give the same bits before anything appears in `out_dir`.
+    Extraction becomes TensorFlow's own `ExtractImagePatches` or `ExtractVolumePatches`
+    where these do the same, otherwise a function of TensorFlow's ops: of signals, of
+    what lies outside of images if it is not zero, of explicit padding, of volumes with
+    rates or of unknown extents. Folding becomes a function that sums in the same order.
+    With `plain`, all become reshapes, transposes, slices, gathers and additions, for
+    TFLite, ONNX and other formats. Both models are run and must give the same bits
+    before anything appears in `out_dir`.
 
     Args:
       model: A Keras model, the path of a `.keras` file, or a SavedModel's folder.
@@ -40,8 +43,8 @@ def to_builtin(
         signatures or functions (in Keras models: `serve`). By default, all functions
         that hold the ops are run on random numbers.
       plain: Whether to use only operations that every exporter knows. Any batch,
-        rows and cols work; known rows and cols make smaller, faster models. An
-        image too small for a VALID patch then gives no patches, not an error.
+        planes, rows and cols work; known ones make smaller, faster models. An image too
+        small for a VALID patch then gives no patches, not an error.
 
     Returns:
       A `Conversion`: how many nodes of each op were `converted`, and the names of the
@@ -49,8 +52,10 @@ def to_builtin(
 
     Raises:
       ConversionError: A ValueError: if the model is damaged, holds none of the ops
-        or links to files elsewhere; if more than 4096 patches of a fold cover a
-        pixel; if inputs cannot be generated (pass `inputs`); if results differ.
+        or links to files elsewhere; if a fold adds more than 4096 values to a pixel,
+        or has a mode other than CONSTANT and images of unknown planes, rows or cols,
+        as has `tf.extract_volume_patches` with `plain`; if inputs cannot be generated
+        (pass `inputs`); if results differ.
       OSError: If there is no model, or something at `out_dir`.
 
     Examples:

@@ -84,12 +84,13 @@ class Axis(NamedTuple):
         if self.mode == "EDGE":
             return _minimum(_maximum(pixels, 0), image - 1)
         if self.mode == "WRAP":
-            return pixels % image
+            return _modulo(pixels, image)
         if self.mode == "SYMMETRIC":
-            pixels = pixels % (2 * image)
+            pixels = _modulo(pixels, 2 * image)
             return _minimum(pixels, 2 * image - 1 - pixels)
         period = _maximum(2 * image - 2, 1)  # of REFLECT
-        return _minimum(pixels % period, period - pixels % period)
+        pixels = _modulo(pixels, period)
+        return _minimum(pixels, period - pixels)
 
     def covers(self) -> list[Any]:
         """`patch * size + tap` over each pixel, vector by vector in the fold's order.
@@ -138,7 +139,8 @@ def _range(count: Any) -> Any:
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
-    return tf.where(condition, a, b) if tf.is_tensor(a) else np.where(condition, a, b)
+    is_tensor = tf.is_tensor(condition)
+    return tf.where(condition, a, b) if is_tensor else np.where(condition, a, b)
 
 
 def _minimum(a: Any, b: Any) -> Any:
@@ -147,3 +149,9 @@ def _minimum(a: Any, b: Any) -> Any:
 
 def _maximum(a: Any, b: Any) -> Any:
     return tf.maximum(a, b) if tf.is_tensor(a) else np.maximum(a, b)
+
+
+def _modulo(a: Any, b: Any) -> Any:
+    """As Python has it, also where an exporter's remainder has the sign of `a`."""
+    remainder = a % b
+    return _where(remainder < 0, remainder + b, remainder)

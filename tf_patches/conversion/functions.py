@@ -50,8 +50,8 @@ def fold_patches(
     covers = [axis.covers() for axis in axes]
     if (additions := math.prod(map(len, covers))) > _MOST_ADDITIONS:
         raise ConversionError(
-            f"A fold with up to {additions} patches over a pixel cannot be converted: "
-            f"the most is {_MOST_ADDITIONS}. Use larger strides or smaller sizes"
+            f"A fold that adds {additions} values to a pixel cannot be converted: the "
+            f"most is {_MOST_ADDITIONS}. Use larger strides or smaller sizes"
         )
     batch, *_, patch_depth = _shape(patches)
     depth = patch_depth // math.prod(axis.size for axis in axes)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python.framework import op_def_registry
 
-from tf_patches.conversion import functions
+from tf_patches.conversion import ConversionError, functions
 from tf_patches.conversion.axis import AxisSpec
 
 OURS = ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
@@ -78,11 +78,13 @@ def _built_in(node: Message) -> str | None:
         return None
     if len(axes) == 2:
         return IMAGES if padding != "SAME_UNCLAMPED" else None
+    if len(axes) != 3 or dtype.is_complex or any(axis.rate > 1 for axis in axes):
+        return None
     # The two kinds of SAME differ where strides are larger than sizes.
     differs = padding == "SAME" and any(axis.stride > axis.size for axis in axes)
-    is_solid = all(axis.rate == 1 for axis in axes)
-    fits = len(axes) == 3 and is_solid and not differs and not dtype.is_complex
-    return VOLUMES if fits else None
+    # TensorFlow says that patches of unknown counts are four-dimensional.
+    is_known = None not in _known_shape(node.attr, 5)[1:-1]
+    return VOLUMES if is_known and not differs else None
 
 
 def _use_instead(node: Message, built_in: str) -> None:
@@ -101,6 +103,11 @@ def _keep(node: Message, names: Container[str]) -> None:
 
 def _call_instead(node: Message, shape: list, library: Message) -> None:
     """Makes of a node the call of a function for its attributes and shapes."""
+    if node.op == VOLUMES and len(_known_shape(node.attr, 5)) != 5:
+        raise ConversionError(
+            f"{VOLUMES} of unknown planes, rows or cols cannot be converted, as the "
+            "model says that its patches are four-dimensional: save it with known ones"
+        )
     specs = [tf.TensorSpec(shape, tf.as_dtype(node.attr["T"].type))]
     axes, constant = _axes(node), _attributes(node)["constant_values"].s
     function: Any = partial(functions.extract_patches, specs=axes, constant=constant)
