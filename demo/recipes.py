@@ -4,7 +4,7 @@ Each takes `library` first, so that the demo can run it with this package and
 with TensorFlow's own op. In code of your own, write `tf_patches` in its place.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -240,6 +240,49 @@ def put_back(
     total = fold_square_patches(library, patches, padded_shape, size, own)
     count = fold_square_patches(library, ones, padded_shape, size, own)
     return (total / count)[0, margin : margin + rows, margin : margin + cols]
+
+
+# A volume, in blocks that overlap.
+
+
+def in_blocks(
+    library: Any,
+    volume: tf.Tensor,
+    model: Callable[[tf.Tensor], tf.Tensor],
+    size: int,
+    stride: int,
+    blocks_at_once: int = 64,
+) -> tf.Tensor:
+    """What a model makes of a volume, block by block: the mean, where blocks overlap.
+
+    Blocks that do not fit see the volume reflected beyond its end.
+
+    Args:
+      library: `tf_patches`.
+      volume: `[planes, rows, cols, depth]`, floating.
+      model: Makes `[blocks, size, size, size, values]` of blocks of that shape.
+      size: The planes, rows and cols of a block.
+      stride: The pixels from one block to the next, at most `size`.
+      blocks_at_once: How many blocks the model is given at once.
+
+    Returns:
+      `[planes, rows, cols, values]`, of every pixel of the volume.
+    """
+    grid = {"sizes": size, "strides": stride, "padding": "SAME"}
+    patches = library.extract_patches(volume[tf.newaxis], **grid, mode="REFLECT")
+    blocks = tf.reshape(patches, [-1, size, size, size, volume.shape[-1]])
+    parts = range(0, len(blocks), blocks_at_once)
+    made = tf.concat([model(blocks[i : i + blocks_at_once]) for i in parts], 0)
+    values = made.shape[-1]
+    # Without a mode the fold drops what lies beyond the volume.
+    total = library.fold_patches(
+        tf.reshape(made, [*patches.shape[:-1], -1]),
+        [1, *volume.shape[:-1], values],
+        **grid,
+    )
+    ones = tf.ones([*patches.shape[:-1], size**3], made.dtype)
+    times = library.fold_patches(ones, [1, *volume.shape[:-1], 1], **grid)
+    return (total / times)[0]
 
 
 # A slide, with more patches than memory holds.

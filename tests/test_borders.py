@@ -242,6 +242,7 @@ def test_an_image_without_pixels_has_none_to_show(mode):
 # A constant, bit for bit; NaN is the only number that Python has no bits of.
 
 
+@np.errstate(invalid="ignore")  # of NaNs, some are signalling
 def constants(dtype):
     """Numbers that constant_values may be, as NumPy has them in the dtype."""
     if dtype == "bool":

@@ -55,6 +55,39 @@ ATTRIBUTES = [
         for value in (tf.string, tf.qint8, tf.resource, tf.variant, tf.double, 3, None)
     ),
 ]
+# Attributes that TensorFlow's own op has not.
+BORDERS = [
+    *({"mode": value} for value in (b"FOO", b"", b"reflect", b"\xff", [b"WRAP"], 3)),
+    *(
+        {"padding": b"EXPLICIT", "explicit_paddings": value}
+        for value in (
+            [],
+            [0] * 7,
+            [0] * 9,
+            [0, 0, 0, 0, 0, -1, 0, 0],
+            [1, 0, 0, 0, 0, 0, 0, 0],
+            [0, 0, 2**31, 0, 0, 0, 0, 0],
+            [0, 0, 2**63 - 1, 2**63 - 1, 0, 0, 0, 0],
+            [0, 0, *[INT32_MAX] * 4, 0, 0],
+            [b"1"] * 8,
+            2,
+        )
+    ),
+    {"explicit_paddings": [0] * 8},  # with padding VALID
+    {"padding": b"SAME_UNCLAMPED", "ksizes": [1, 0, 2, 1]},
+]
+CONSTANTS = [
+    {"constant_values": value} for value in (b"1", b"12345", b"\0" * 8, [b"1234"], 3)
+]
+# Those of signals and volumes, all or some.
+OTHER_AXES = [
+    {"ksizes": [1, 2, 2, 2, 1]},
+    {"ksizes": [1, 2, 1]},
+    *(
+        dict.fromkeys(("ksizes", "strides", "rates"), [1] * length)
+        for length in (0, 1, 2, 3, 6)
+    ),
+]
 SHAPES = [
     [],
     [4, 4, 1],
@@ -165,7 +198,7 @@ def in_function(graph, result):
 def graphs():
     """Names, graphs, and what to feed them."""
     fed = {"images": IMAGES}
-    for attributes in ATTRIBUTES:
+    for attributes in [*ATTRIBUTES, *BORDERS, *CONSTANTS, *OTHER_AXES]:
         graph = extract_graph(attributes)
         yield f"extract {attributes}", graph, fed
         yield f"extract in a function {attributes}", in_function(graph, "patches"), fed
@@ -179,7 +212,8 @@ def graphs():
         yield f"extract fed {np.shape(wrong)}", extract_graph(), {"images": wrong}
 
     fed = {"patches": PATCHES, "image_shape": np.array([1, 4, 4, 1])}
-    for attributes in *ATTRIBUTES, *({"Tshape": t} for t in (tf.string, tf.int32, 1)):
+    shapes = [{"Tshape": kind} for kind in (tf.string, tf.int32, 1)]
+    for attributes in [*ATTRIBUTES, *BORDERS, *OTHER_AXES, *shapes]:
         graph = fold_graph(attributes)
         yield f"fold {attributes}", graph, fed
         yield f"fold in a function {attributes}", in_function(graph, "images"), fed
@@ -300,7 +334,7 @@ def alter(path, attributes):
 
 def test_saved_models(sound_model, tmp_path):
     rows = []
-    for number, attributes in enumerate([{}, *ATTRIBUTES]):
+    for number, attributes in enumerate([{}, *ATTRIBUTES, *BORDERS, *CONSTANTS]):
         folder = tmp_path / str(number)
         shutil.copytree(sound_model, folder)
         alter(folder / "saved_model.pb", attributes)

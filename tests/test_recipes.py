@@ -1,11 +1,15 @@
 """What people do with patches, with the numbers of the documentation."""
 
+from importlib.metadata import distribution
+
+import nibabel
 import numpy as np
 import pytest
 import tensorflow as tf
 from compare import assert_same_bits
 
 import tf_patches
+from demo import recipes
 
 ONES = [1, 1, 1, 1]
 
@@ -125,6 +129,68 @@ def test_one_image_in_overlapping_tiles_of_a_reflected_border():
     # The mean of equal numbers, of which at most four overlap, is exact.
     mean = fold(patches) / fold(tf.ones_like(patches))
     assert_same_bits(mean[0, 2:12, 2:15], image)
+
+
+@pytest.fixture(scope="module")
+def brain():
+    """A template of the brain that nilearn's wheel carries, `[197, 233, 189, 1]`."""
+    folder = "nilearn/datasets/data"
+    file = f"{folder}/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+    volume = nibabel.load(distribution("nilearn").locate_file(file))
+    return np.asarray(volume.dataobj)[..., np.newaxis]
+
+
+def test_a_brain_is_real(brain):
+    assert (brain.shape, brain.dtype) == ((197, 233, 189, 1), "uint8")
+    assert len(np.unique(brain)) > 200
+
+
+BLOCKS = dict(sizes=32, strides=16, padding="SAME")
+
+
+def test_blocks_of_a_brain_are_those_of_the_reflected_brain(brain):
+    patches = tf_patches.extract_patches(brain[np.newaxis], **BLOCKS, mode="REFLECT")
+    assert patches.shape == (1, 13, 15, 12, 32**3)
+    # 16 * 12 + 32 planes, 16 * 14 + 32 rows, 16 * 11 + 32 cols.
+    wide = np.pad(brain, [(13, 14), (11, 12), (9, 10), (0, 0)], "reflect")
+    for i, j, k in [(0, 0, 0), (12, 14, 11), (5, 0, 11), (7, 8, 3)]:
+        at = (slice(16 * n, 16 * n + 32) for n in (i, j, k))
+        assert_same_bits(patches[0, i, j, k], wide[tuple(at)].ravel())
+
+
+@pytest.mark.large(3)
+def test_a_brain_put_back_of_blocks_that_overlap(brain):
+    patches = tf_patches.extract_patches(brain[np.newaxis] / 7.0, **BLOCKS)
+    shape = [1, *brain.shape]
+    total = tf_patches.fold_patches(patches, shape, **BLOCKS)
+    times = tf_patches.fold_patches(tf.ones_like(patches), shape, **BLOCKS)
+    assert set(np.unique(times)) <= {1, 2, 4, 8}
+    np.testing.assert_allclose((total / times)[0], brain / 7.0, rtol=1e-15)
+
+
+@pytest.mark.large(3)
+def test_a_model_of_a_brain_in_blocks(brain):
+    """Two values of every pixel, which depend on no other: the whole at once."""
+    volume = tf.cast(brain, tf.float32)
+
+    def model(blocks):
+        return tf.concat([tf.sigmoid(blocks / 20 - 5), tf.sqrt(blocks)], -1)
+
+    given = []
+
+    def counting(blocks):
+        given.append(len(blocks))
+        return model(blocks)
+
+    made = recipes.in_blocks(tf_patches, volume, counting, size=32, stride=24)
+    assert given == [64] * 11 + [16]  # of 9 * 10 * 8 blocks
+    np.testing.assert_allclose(made, model(volume), rtol=3e-7)
+
+
+def test_a_volume_smaller_than_a_block():
+    volume = tf.reshape(tf.range(24.0), [2, 3, 4, 1])
+    made = recipes.in_blocks(tf_patches, volume, tf.sqrt, size=8, stride=4)
+    np.testing.assert_allclose(made, tf.sqrt(volume))
 
 
 def _random_patches(image, count, size, seed):

@@ -7,7 +7,14 @@ from functools import partial
 import oracle
 import pytest
 import tensorflow as tf
-from cases import any_attributes, attributes, case, examples
+from cases import (
+    any_attributes,
+    attributes,
+    bordered_cases,
+    case,
+    examples,
+    signatures,
+)
 from compare import assert_same_outcome
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +55,45 @@ def test_infers_what_builtin_infers(spec, padding, shape):
     _assert_refines(ours, _infer(tf.image.extract_patches, shape, grid))
     result = tf.image.extract_patches(tf.zeros(SHAPE), **grid)
     assert ours.is_compatible_with(result.shape)
+
+
+@examples(300)
+@given(bordered_cases(), st.data())
+def test_infers_what_the_shapes_tell(case, data):
+    """Of each axis alone, also where nothing is known of the others."""
+    shape, grid = case
+    known = data.draw(signatures(shape))
+    whole = oracle.patches_shape(shape, **grid)
+    inferred = _infer(tf_patches.extract_patches, known, grid)
+    expected = [None] * len(shape)  # which the lists tell, if nothing else
+    if known is not None:
+        expected = [
+            n if k is not None else k for n, k in zip(whole, known, strict=True)
+        ]
+    _assert_refines(inferred, tf.TensorShape(expected))
+    assert inferred.is_compatible_with(whole)
+
+
+@examples(150)
+@given(
+    bordered_cases(axes=[3], modes=["CONSTANT"], explicit=False, fits=False), st.data()
+)
+def test_infers_what_builtin_infers_of_volumes(case, data):
+    shape, grid = case
+    # Where space is not known, the built-in infers four axes, and has five.
+    unknown = data.draw(st.sampled_from([(), (0,), (-1,), (0, -1)]))
+    known = [None if i in unknown else shape[i] for i in (0, 1, 2, 3, -1)]
+    arguments = grid["sizes"], grid["strides"], grid["padding"]
+
+    def infer(op):
+        with tf.Graph().as_default():
+            return op(tf.compat.v1.placeholder(tf.int32, known), *arguments).shape
+
+    assert_same_outcome(
+        lambda: infer(tf_patches.extract_volume_patches),
+        lambda: infer(tf.extract_volume_patches),
+        same=_assert_refines,
+    )
 
 
 def test_infers_rows_where_cols_are_unknown():
@@ -110,6 +156,21 @@ def _infer_fold(patches_shape, image_shape):
         else:
             shape = tf.stack([unknown if dim is None else dim for dim in image_shape])
         return tf_patches.fold_patches(patches, shape, **GRID).shape
+
+
+@examples(200)
+@given(bordered_cases(), st.data())
+def test_fold_infers_what_the_image_shape_tells(case, data):
+    shape, grid = case
+    patches_shape = oracle.patches_shape(shape, **grid)
+    known = data.draw(signatures(patches_shape))
+
+    def fold(patches):
+        return tf_patches.fold_patches(patches, shape, **grid)
+
+    with tf.Graph().as_default():
+        placeholder = tf.compat.v1.placeholder(tf.int32, known)
+        assert fold(placeholder).shape == shape
 
 
 @pytest.mark.parametrize("known", KNOWLEDGE)
