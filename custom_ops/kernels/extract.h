@@ -12,7 +12,7 @@ namespace tf_patches {
 
 // Plans how to extract the patches of `grid` from images of elements of
 // `element_bytes`. The constant outside of images is `constant`, of as many
-// bytes, or zero if that is empty. Every dimension of images and patches is at
+// bytes, or zero if that is empty. Every dimension of the patches is at
 // least 1. A unit is a patch.
 Plan PlanExtraction(const PatchGrid& grid, int64_t element_bytes,
                     const std::string& constant = "");
