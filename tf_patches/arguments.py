@@ -112,9 +112,7 @@ def _read_list(
         f"{name} must be an int, [{axes}] or [1, {axes}, 1] for {tensor} of shape "
         f"{shape_text(shape)}, but got {values!r}."
     )
-    if isinstance(given, list) and len(given) == rank + (
-        1 if _is_whole(given, None) else -1
-    ):
+    if isinstance(given, list) and len(given) in (rank - 1, rank + 1):
         message += f" If the batch axis is missing, add it: {tensor}[tf.newaxis]."
     invalid(message)
 
