@@ -326,9 +326,26 @@ def test_dispatches_to_types_of_users():
         pixels: tf.Tensor
 
     @tf.experimental.dispatch_for_api(tf_patches.extract_patches, {"images": Slide})
-    def extract_from_slide(images, sizes, strides, rates, padding, name=None):
+    def extract_from_slide(
+        images,
+        sizes,
+        strides=None,
+        rates=None,
+        padding="VALID",
+        name=None,
+        *,
+        mode="CONSTANT",
+        constant_values=0,
+    ):
         return tf_patches.extract_patches(
-            images.pixels, sizes, strides, rates, padding, name
+            images.pixels,
+            sizes,
+            strides,
+            rates,
+            padding,
+            name,
+            mode=mode,
+            constant_values=constant_values,
         )
 
     pixels = tf.reshape(tf.range(48), [1, 4, 4, 3])

@@ -33,24 +33,37 @@ inline absl::Status ToStatus(const std::optional<Error>& error) {
 // How a tensor of a shape is refused.
 using Refusal = Error(int axes, const std::string& shape);
 
-// The op definitions admit no other names.
-inline Padding ToPadding(const std::string& name) {
+// What an attribute's name stands for. TensorFlow checks attributes against the
+// op's definition, but not those of ops in functions.
+template <typename Value>
+absl::Status FindName(const char* attribute, const std::string& name,
+                      const std::map<std::string, Value>& names, Value* value) {
+  const auto found = names.find(name);
+  if (found == names.end()) {
+    return absl::InvalidArgumentError(std::string(attribute) +
+                                      " has an unknown value: '" + name + "'");
+  }
+  *value = found->second;
+  return absl::OkStatus();
+}
+
+inline absl::Status ReadPadding(const std::string& name, Padding* padding) {
   static const std::map<std::string, Padding> paddings = {
       {"VALID", Padding::kValid},
       {"SAME", Padding::kSame},
       {"SAME_UNCLAMPED", Padding::kSameUnclamped},
       {"EXPLICIT", Padding::kExplicit}};
-  return paddings.at(name);
+  return FindName("padding", name, paddings, padding);
 }
 
-inline Border ToBorder(const std::string& mode) {
+inline absl::Status ReadBorder(const std::string& mode, Border* border) {
   static const std::map<std::string, Border> borders = {
       {"CONSTANT", Border::kConstant},
       {"REFLECT", Border::kReflect},
       {"SYMMETRIC", Border::kSymmetric},
       {"EDGE", Border::kEdge},
       {"WRAP", Border::kWrap}};
-  return borders.at(mode);
+  return FindName("mode", mode, borders, border);
 }
 
 // Those that TensorFlow's own ops have too. `Context` is an
@@ -62,8 +75,8 @@ absl::Status ReadBuiltinAttributes(Context* context,
   absl::Status status = context->GetAttr("ksizes", &attributes->sizes);
   status.Update(context->GetAttr("strides", &attributes->strides));
   status.Update(context->GetAttr("padding", &padding));
-  if (status.ok()) attributes->padding = ToPadding(padding);
-  return status;
+  if (!status.ok()) return status;
+  return ReadPadding(padding, &attributes->padding);
 }
 
 // All those of our ops.
@@ -75,8 +88,8 @@ absl::Status ReadAttributes(Context* context, PatchAttributes* attributes) {
   status.Update(
       context->GetAttr("explicit_paddings", &attributes->explicit_paddings));
   status.Update(context->GetAttr("mode", &mode));
-  if (status.ok()) attributes->border = ToBorder(mode);
-  return status;
+  if (!status.ok()) return status;
+  return ReadBorder(mode, &attributes->border);
 }
 
 }  // namespace tf_patches
