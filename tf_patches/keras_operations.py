@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_patches import ops
+from tf_patches import ops, placed
 from tf_patches.arguments import plain
 
 _PACKAGE = "tf_patches"
@@ -38,6 +38,17 @@ _register(ops.extract_patches)
 _register(ops.extract_image_patches)
 _register(ops.extract_volume_patches)
 _register(ops.fold_patches)
+_register(placed.extract_patches_at)
+_register(placed.fold_patches_at)
+
+
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor)
+
+
+def _spec(tensor: Any) -> Any:
+    spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
+    return spec(tensor.shape, tensor.dtype)
 
 
 class _PatchOperation(keras.Operation):
@@ -47,11 +58,20 @@ class _PatchOperation(keras.Operation):
         super().__init__(name=name)
         self._grid = grid
 
-    def compute_output_spec(self, tensor: Any) -> Any:
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """As inherited, but lets TensorFlow's errors through as they are."""
-        spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
-        traced = tf.function(self.call, autograph=False).get_concrete_function(
-            spec(tensor.shape, tensor.dtype)
+        arguments = args, kwargs
+        symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
+
+        def call(*tensors: Any) -> Any:
+            given = iter(tensors)
+            args, kwargs = keras.tree.map_structure(
+                lambda x: next(given) if _is_symbolic(x) else x, arguments
+            )
+            return self.call(*args, **kwargs)
+
+        traced = tf.function(call, autograph=False).get_concrete_function(
+            *map(_spec, symbolic)
         )
         return keras.KerasTensor(
             traced.output_shapes.as_list(), traced.output_dtypes.name
@@ -78,8 +98,15 @@ class ExtractVolumePatches(_PatchOperation):
 
 
 @_register
-class FoldPatches(_PatchOperation):
-    """`fold_patches`."""
+class ExtractPatchesAt(_PatchOperation):
+    """`extract_patches_at`."""
+
+    def call(self, images: Any, positions: Any, flips: Any = None) -> Any:
+        return placed.extract_patches_at(images, positions, flips=flips, **self._grid)
+
+
+class _FoldOperation(_PatchOperation):
+    """An op that makes images of a shape."""
 
     def __init__(self, image_shape: Any, name: str | None = None, **grid: Any) -> None:
         super().__init__(name, **grid)
@@ -89,8 +116,32 @@ class FoldPatches(_PatchOperation):
             image_shape = image_shape.tolist()
         self._image_shape = image_shape
 
-    def call(self, patches: Any) -> Any:
-        return ops.fold_patches(patches, self._image_shape, **self._grid)
-
     def get_config(self) -> dict[str, Any]:
         return {"image_shape": self._image_shape, **super().get_config()}
+
+
+@_register
+class FoldPatches(_FoldOperation):
+    """`fold_patches`."""
+
+    def call(self, patches: Any, weights: Any = None) -> Any:
+        return ops.fold_patches(
+            patches, self._image_shape, weights=weights, **self._grid
+        )
+
+
+@_register
+class FoldPatchesAt(_FoldOperation):
+    """`fold_patches_at`."""
+
+    def call(
+        self, patches: Any, positions: Any, flips: Any = None, weights: Any = None
+    ) -> Any:
+        return placed.fold_patches_at(
+            patches,
+            positions,
+            self._image_shape,
+            flips=flips,
+            weights=weights,
+            **self._grid,
+        )
