@@ -20,7 +20,7 @@ from tf_patches.arguments import (
     read_integers,
     shape_text,
 )
-from tf_patches.image_shape import read_dimensions, read_image_shape
+from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -400,7 +400,9 @@ def fold_patches(
         `KerasTensor`.
       image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
         `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
-        may be None, for that of `patches`.
+        may be None, for that of `patches`. Or a tensor of that shape, as images are:
+        its shape counts, whatever of it is known. Where `patches` is a `KerasTensor`,
+        so may be this tensor, or the numbers of a list.
       sizes: As given to `extract_patches`.
       strides: As given to `extract_patches`.
       rates: As given to `extract_patches`.
@@ -432,17 +434,18 @@ def fold_patches(
     """
     if not isinstance(patches, tf.Tensor):
         if _is_symbolic(patches, "patches"):
-            from tf_patches.keras_operations import FoldPatches
+            from tf_patches import keras_operations
 
-            return FoldPatches(
-                read_dimensions(image_shape),
+            return keras_operations.fold_patches(
+                patches,
+                image_shape,
                 name,
                 sizes=sizes,
                 strides=strides,
                 rates=rates,
                 padding=padding,
                 mode=mode,
-            )(patches)
+            )
         patches = tf.convert_to_tensor(patches)
     image_shape = read_image_shape(image_shape, patches)
     shape = _known_rank(patches, image_shape)
