@@ -14,6 +14,7 @@ from tf_patches.ops import (
     extract_volume_patches,
     fold_patches,
 )
+from tf_patches.placed import extract_patches_at, fold_patches_at
 
 __version__ = "0.1.0"
 
@@ -23,8 +24,10 @@ __all__ = [
     "clear_result_cache",
     "extract_image_patches",
     "extract_patches",
+    "extract_patches_at",
     "extract_volume_patches",
     "fold_patches",
+    "fold_patches_at",
     "is_accelerated",
     "to_builtin",
 ]

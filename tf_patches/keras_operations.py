@@ -1,14 +1,16 @@
 """The ops as Keras operations, for Keras' symbolic tensors and `.keras` files."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_patches import ops
+from tf_patches import ops, placed
 from tf_patches.arguments import plain
+from tf_patches.dispatch import any_symbolic
 from tf_patches.image_shape import read_dimensions
 
 _PACKAGE = "tf_patches"
@@ -40,24 +42,38 @@ _register(ops.extract_patches)
 _register(ops.extract_image_patches)
 _register(ops.extract_volume_patches)
 _register(ops.fold_patches)
+_register(placed.extract_patches_at)
+_register(placed.fold_patches_at)
 
 
-def output_spec(call: Callable[..., Any], *inputs: Any) -> Any:
-    """The Keras tensor that `call` makes of inputs that hold Keras tensors.
-
-    As Keras finds it, but TensorFlow's errors come through as they are.
-    """
-    specs = keras.tree.map_structure(_spec, inputs)
-    traced = tf.function(call, autograph=False).get_concrete_function(*specs)
-    return keras.KerasTensor(traced.output_shapes.as_list(), traced.output_dtypes.name)
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor)
 
 
 def _spec(tensor: Any) -> Any:
-    """A Keras tensor as TensorFlow describes it; anything else as it is."""
-    if not isinstance(tensor, keras.KerasTensor):
-        return tensor
     spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
     return spec(tensor.shape, tensor.dtype)
+
+
+def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The Keras tensor that `call` makes of arguments that hold Keras tensors.
+
+    As Keras finds it, but TensorFlow's errors come through as they are.
+    """
+    arguments = args, kwargs
+    symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
+
+    def call_with(*tensors: Any) -> Any:
+        given = iter(tensors)
+        args, kwargs = keras.tree.map_structure(
+            lambda x: next(given) if _is_symbolic(x) else x, arguments
+        )
+        return call(*args, **kwargs)
+
+    traced = tf.function(call_with, autograph=False).get_concrete_function(
+        *map(_spec, symbolic)
+    )
+    return keras.KerasTensor(traced.output_shapes.as_list(), traced.output_dtypes.name)
 
 
 class _PatchOperation(keras.Operation):
@@ -67,8 +83,8 @@ class _PatchOperation(keras.Operation):
         super().__init__(name=name)
         self._grid = grid
 
-    def compute_output_spec(self, *inputs: Any) -> Any:
-        return output_spec(self.call, *inputs)
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return output_spec(self.call, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**plain(self._grid), "name": self.name}
@@ -91,8 +107,15 @@ class ExtractVolumePatches(_PatchOperation):
 
 
 @_register
-class FoldPatches(_PatchOperation):
-    """`fold_patches`."""
+class ExtractPatchesAt(_PatchOperation):
+    """`extract_patches_at`."""
+
+    def call(self, images: Any, positions: Any, flips: Any = None) -> Any:
+        return placed.extract_patches_at(images, positions, flips=flips, **self._grid)
+
+
+class _FoldOperation(_PatchOperation):
+    """An op that makes images of a shape."""
 
     def __init__(
         self, image_shape: Any = None, name: str | None = None, **grid: Any
@@ -104,19 +127,48 @@ class FoldPatches(_PatchOperation):
             image_shape = image_shape.tolist()
         self._image_shape = image_shape
 
-    def call(self, patches: Any, image_shape: Any = None) -> Any:
-        if image_shape is None:
-            image_shape = self._image_shape
-        return ops.fold_patches(patches, image_shape, **self._grid)
+    @classmethod
+    def of(cls, image_shape: Any, name: str | None, **grid: Any) -> Callable[..., Any]:
+        """The op of a shape, which is an input where it is of Keras tensors."""
+        image_shape = read_dimensions(image_shape)
+        if any_symbolic(image_shape=image_shape):
+            return partial(cls(None, name, **grid), image_shape=image_shape)
+        return cls(image_shape, name, **grid)
 
     def get_config(self) -> dict[str, Any]:
         return {"image_shape": self._image_shape, **super().get_config()}
 
+    def _shape(self, given: Any) -> Any:
+        return self._image_shape if given is None else given
 
-def fold_patches(patches: Any, image_shape: Any, name: str | None, **grid: Any) -> Any:
-    """Folds a Keras tensor; an image shape of Keras tensors is an input too."""
-    image_shape = read_dimensions(image_shape)
-    parts = keras.tree.flatten(image_shape)
-    if any(isinstance(part, keras.KerasTensor) for part in parts):
-        return FoldPatches(None, name, **grid)(patches, image_shape)
-    return FoldPatches(image_shape, name, **grid)(patches)
+
+@_register
+class FoldPatches(_FoldOperation):
+    """`fold_patches`."""
+
+    def call(self, patches: Any, weights: Any = None, image_shape: Any = None) -> Any:
+        return ops.fold_patches(
+            patches, self._shape(image_shape), weights=weights, **self._grid
+        )
+
+
+@_register
+class FoldPatchesAt(_FoldOperation):
+    """`fold_patches_at`."""
+
+    def call(
+        self,
+        patches: Any,
+        positions: Any,
+        flips: Any = None,
+        weights: Any = None,
+        image_shape: Any = None,
+    ) -> Any:
+        return placed.fold_patches_at(
+            patches,
+            positions,
+            self._shape(image_shape),
+            flips=flips,
+            weights=weights,
+            **self._grid,
+        )

@@ -1,0 +1,147 @@
+"""The weights of a patch's values, as the ops take them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_patches.arguments import invalid, shape_text
+
+
+class Weights(NamedTuple):
+    """The weights of patches; what is not given is empty."""
+
+    window: tf.Tensor  # [*sizes]
+    profiles: tf.Tensor  # [count or 1, sum of sizes]
+
+
+def read_weights(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> Weights:
+    """Weights of patches of some sizes: a window, or factors of the axes."""
+    none = tf.zeros([0], patches.dtype)
+    if weights is None:
+        return Weights(none, none)
+    if not _are_factors(weights, len(sizes)):
+        return Weights(_read_window(weights, patches, sizes), none)
+    factors = [
+        _read_factor(factor, patches, size, axis)
+        for axis, (factor, size) in enumerate(zip(weights, sizes, strict=True))
+    ]
+    return Weights(none, _join(factors, patches))
+
+
+def read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+    """Weights that are the same for all patches, as a window; empty for none."""
+    window, profiles = read_weights(weights, patches, sizes)
+    if profiles.shape.rank == 1:
+        return window
+    if profiles.shape[0] != 1:
+        invalid(
+            "weights must be the same for all patches of a grid: a window, or "
+            "factors of rank 1, but got factors of rank 2. fold_patches_at takes them."
+        )
+    return tf.squeeze(outer_product(profiles, sizes), 0)
+
+
+def outer_product(profiles: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+    """The windows of profiles, [count or 1, *sizes]."""
+    first, *rest = factors_of(profiles, sizes)
+    for factor in rest:
+        first = first * factor
+    return first
+
+
+def factors_of(profiles: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
+    """The factors of the axes, each of the rank of the windows, `1 + len(sizes)`."""
+    rows = tf.shape(profiles, out_type=tf.int64)[0]
+    factors = []
+    for axis, factor in enumerate(tf.split(profiles, sizes, axis=1)):
+        shape: list[Any] = [1] * len(sizes)
+        shape[axis] = sizes[axis]
+        factors.append(tf.reshape(factor, tf.stack([rows, *shape])))
+    return factors
+
+
+def _are_factors(weights: Any, axes: int) -> bool:
+    if not isinstance(weights, (list, tuple)) or len(weights) != axes:
+        return False
+    return all(_has_axes(factor) for factor in weights)
+
+
+def _has_axes(factor: Any) -> bool:
+    if tf.is_tensor(factor) or isinstance(factor, np.ndarray):
+        return factor.shape.rank != 0 if tf.is_tensor(factor) else factor.ndim > 0
+    return isinstance(factor, (list, tuple))
+
+
+def _read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+    window = _read(weights, patches.dtype, "weights")
+    if not window.shape.is_compatible_with(sizes):
+        invalid(
+            f"weights must be of the shape {list(sizes)} of a patch, or a list of a "
+            f"factor for each axis of space, but got shape {shape_text(window.shape)}."
+        )
+    return tf.ensure_shape(window, sizes)
+
+
+def _read_factor(factor: Any, patches: tf.Tensor, size: int, axis: int) -> tf.Tensor:
+    name = f"weights[{axis}]"
+    factor = _read(factor, patches.dtype, name)
+    shape, count = factor.shape, patches.shape[1]
+    if shape.rank is None:
+        invalid(f"{name} must be of a known rank. Pass tf.ensure_shape({name}, ...).")
+    if shape.rank == 1 and shape.is_compatible_with([size]):
+        return tf.ensure_shape(factor, [size])[tf.newaxis]
+    if shape.rank == 2 and shape.is_compatible_with([count, size]):
+        return tf.ensure_shape(factor, [count, size])
+    message = (
+        f"{name} must be [{size}] or [count, {size}] for patches of shape "
+        f"{shape_text(patches.shape)}, but got shape {shape_text(shape)}."
+    )
+    if shape.rank == 1:
+        message += " A list of an item for each axis of space holds factors: pass a "
+        message += "window as an array, np.array(weights)."
+    invalid(message)
+
+
+def _join(factors: list[tf.Tensor], patches: tf.Tensor) -> tf.Tensor:
+    """Profiles of factors, of which some may be of each patch and some of all."""
+    ranks = {factor.shape[0] == 1 for factor in factors}
+    if ranks == {True}:
+        return tf.concat(factors, 1)
+    count = tf.shape(patches)[1]
+    factors = [tf.broadcast_to(f, tf.stack([count, f.shape[1]])) for f in factors]
+    return tf.concat(factors, 1)
+
+
+def _read(values: Any, dtype: tf.DType, name: str) -> tf.Tensor:
+    """Numbers of Python or NumPy as a tensor of a dtype; tensors must be of it."""
+    if isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values)):
+        values = tf.convert_to_tensor(values)
+    if not tf.is_tensor(values):
+        return tf.constant(_as_dtype(values, dtype, name))
+    tensor = tf.convert_to_tensor(values)
+    if tensor.dtype != dtype:
+        raise TypeError(
+            f"{name} must have the dtype of patches, {dtype.name}, but got "
+            f"{tensor.dtype.name}. Pass tf.cast({name}, patches.dtype)."
+        )
+    return tensor
+
+
+def _as_dtype(values: Any, dtype: tf.DType, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        kind = tf.as_dtype(array.dtype)
+    except (TypeError, ValueError):  # no rectangle, or none of TensorFlow's dtypes
+        kind = tf.string
+    if not (kind.is_bool or kind.is_integer or kind.is_floating or kind.is_complex):
+        raise TypeError(f"{name} must be numbers, but got {values!r}.")
+    if kind.is_complex and not dtype.is_complex:
+        invalid(f"{name} must be numbers of {dtype.name}, but got {values!r}.")
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype.as_numpy_dtype)
+        lost = cast != array if dtype.is_integer else np.isinf(cast) & ~np.isinf(array)
+    if np.any(lost):
+        invalid(f"{name} must be numbers of {dtype.name}, but got {values!r}.")
+    return cast
