@@ -131,9 +131,10 @@ class _FoldOperation(_PatchOperation):
     def of(cls, image_shape: Any, name: str | None, **grid: Any) -> Callable[..., Any]:
         """The op of a shape, which is an input where it is of Keras tensors."""
         image_shape = read_dimensions(image_shape)
-        if any_symbolic(image_shape=image_shape):
-            return partial(cls(None, name, **grid), image_shape=image_shape)
-        return cls(image_shape, name, **grid)
+        if not any_symbolic(image_shape=image_shape):
+            return cls(image_shape, name, **grid)
+        operation: Any = cls(None, name, **grid)
+        return partial(operation, image_shape=image_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {"image_shape": self._image_shape, **super().get_config()}
