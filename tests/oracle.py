@@ -116,7 +116,7 @@ def fold_weighted(
 def extract_at(
     images, positions, sizes, rates, mode="CONSTANT", constant_values=0, flips=None
 ):
-    """`[batch, count, *sizes, depth]`; positions and flips are for all images or each."""
+    """`[batch, count, *sizes, depth]`; places are for all images or for each."""
     batch, *space, depth = images.shape
     more = [(0, 0), *[(0, 1)] * len(space), (0, 0)]
     images = np.pad(images, more, constant_values=constant_values)
