@@ -268,8 +268,13 @@ class FoldPatches(_GridLayer):
             **super().get_config(),
             "image_size": self.image_size,
             "reduction": self.reduction,
-            "weights": self.window,
+            "weights": keras.saving.serialize_keras_object(self.window),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        weights = keras.saving.deserialize_keras_object(config.get("weights"))
+        return super().from_config({**config, "weights": weights})
 
 
 def _read_axes(values: Any, name: str) -> Axes:
