@@ -5,6 +5,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
     Integers,
     Mode,
