@@ -1,7 +1,8 @@
 """Random patches, the same on every run and for any batch."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -125,47 +126,85 @@ def stateless_random_patches(
       >>> next(iter(data)).shape
       TensorShape([2, 4, 32, 32, 3])
     """
-    images = tf.nest.map_structure(tf.convert_to_tensor, images)
-    tensors = tf.nest.flatten(images)
-    shape = _common_shape(tensors)
-    axes = shape.rank - 1
-    sizes = read_of_axes(sizes, "sizes", "images", tensors[0].shape, axes + 2)
-    dilation = [1] * axes
-    if rates is not None:
-        dilation = read_of_axes(rates, "rates", "images", tensors[0].shape, axes + 2)
-    spans = [(n - 1) * rate + 1 for n, rate in zip(sizes, dilation, strict=True)]
-    batch, *space = _dimensions(shape, tensors)
-    if mode is None:
-        space = _fitting(space, spans)
+    request = read_request(images, sizes, rates, mode)
     count = _read_count(count)
-    image_indices = _read_image_indices(image_indices, shape[0], batch)
+    image_indices = _read_image_indices(image_indices, request)
     draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
-    draws = tf.ensure_shape(draws, [shape[0], _known(count), _DRAWS])
+    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
     if weights is None:
-        positions = _uniform_positions(draws, space, spans)
+        positions = _uniform_positions(draws, request)
     else:
-        weights = _read_weights(weights, shape)
-        positions = _weighted_positions(draws, space, spans, weights)
-    can_flip = _read_flips(flips, axes)
+        weights = _read_weights(weights, request)
+        positions = _weighted_positions(draws, request, weights)
+    can_flip = _read_flips(flips, len(request.space))
     reversed_axes = _flips(draws, can_flip) if any(can_flip) else None
     patches = tf.nest.map_structure(
         lambda tensor: extract_patches_at(
             tensor,
             positions,
-            sizes,
-            dilation,
+            request.sizes,
+            request.rates,
             name=name,
             mode=mode or "CONSTANT",
             constant_values=constant_values,
             flips=reversed_axes,
         ),
-        images,
+        request.images,
     )
     if not return_positions:
         return patches
     if reversed_axes is None:
         reversed_axes = tf.zeros_like(positions, tf.bool)
     return patches, positions, reversed_axes
+
+
+class Request(NamedTuple):
+    """Images, and the patches to be cut from them."""
+
+    images: Any  # a structure of tensors
+    batch: Any  # an int, or an int64 tensor where it is known at run time
+    space: list[Any]  # likewise, for each axis
+    sizes: list[int]
+    rates: list[int]
+
+    @property
+    def spans(self) -> list[int]:
+        """The pixels from the first tap of a patch to the last, for each axis."""
+        return [
+            (size - 1) * rate + 1
+            for size, rate in zip(self.sizes, self.rates, strict=True)
+        ]
+
+    @property
+    def shape(self) -> tf.TensorShape:
+        """`[batch, *space]`, as far as it is known."""
+        return tf.TensorShape([_known(n) for n in (self.batch, *self.space)])
+
+    def places(self) -> tuple[list[Any], list[Any]]:
+        """For each axis the first place of a patch, and how many places there are.
+
+        A patch lies inside the image, or where it is larger the image inside the patch.
+        """
+        lacking = [n - span for n, span in zip(self.space, self.spans, strict=True)]
+        firsts = [array_module(n).minimum(n, 0) for n in lacking]
+        return firsts, [abs(n) + 1 for n in lacking]
+
+
+def read_request(
+    images: Any, sizes: Integers, rates: Integers | None, mode: Mode | None
+) -> Request:
+    """A request that can be met: without a mode, images are as large as patches."""
+    images = tf.nest.map_structure(tf.convert_to_tensor, images)
+    tensors = tf.nest.flatten(images)
+    shape = _common_shape(tensors)
+    axes = shape.rank - 1
+    sizes = read_of_axes(sizes, "sizes", "images", tensors[0].shape, axes + 2)
+    if rates is None:
+        rates = [1] * axes
+    rates = read_of_axes(rates, "rates", "images", tensors[0].shape, axes + 2)
+    batch, *space = _dimensions(shape, tensors)
+    request = Request(images, batch, space, sizes, rates)
+    return request if mode else request._replace(space=_fitting(space, request.spans))
 
 
 def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
@@ -225,35 +264,30 @@ def _words(integers: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.bitcast(integers, tf.uint32), tf.uint64)
 
 
-def _uniform_positions(
-    draws: tf.Tensor, space: Sequence[Any], spans: Sequence[int]
-) -> tf.Tensor:
+def _uniform_positions(draws: tf.Tensor, request: Request) -> tf.Tensor:
     """Positions, int64 `[batch, count, axes]`, each of them as likely."""
-    firsts, places = zip(*map(_places, space, spans), strict=True)
+    firsts, places = map(_stack, request.places())
     # Of 2^64 numbers, some places get one more than others: no test can tell.
-    offsets = draws[..., : len(spans)] % tf.cast(_stack(places), tf.uint64)
-    return tf.cast(offsets, tf.int64) + _stack(firsts)
-
-
-def _places(pixels: Any, span: int) -> tuple[Any, Any]:
-    """The first place of a patch along an axis, and how many there are.
-
-    A patch lies inside the image, or where it is larger the image inside the patch.
-    """
-    lib = array_module(pixels)
-    return lib.minimum(pixels - span, 0), lib.abs(pixels - span) + 1
+    offsets = draws[..., : len(request.space)] % tf.cast(places, tf.uint64)
+    return tf.cast(offsets, tf.int64) + firsts
 
 
 def _weighted_positions(
-    draws: tf.Tensor, space: Sequence[Any], spans: Sequence[int], weights: tf.Tensor
+    draws: tf.Tensor, request: Request, weights: tf.Tensor
 ) -> tf.Tensor:
-    """Positions, int64 `[batch, count, axes]`, in proportion to weights `[batch, *]`.
+    """Positions, int64 `[batch, count, axes]`, in proportion to weights.
 
     They are drawn by the inverse of their distribution function.
     """
-    firsts, places = zip(*map(_middles, space, spans), strict=True)
-    window = [slice(None), *map(_slice, firsts, places)]
-    weights = tf.cast(weights[tuple(window)], tf.float64)
+    firsts, places = request.places()
+    middles = [f + span // 2 for f, span in zip(firsts, request.spans, strict=True)]
+    # In an image smaller than a patch, the middle may lie right behind the image.
+    places = [
+        array_module(n).minimum(n - middle, along)
+        for n, middle, along in zip(request.space, middles, places, strict=True)
+    ]
+    window = [slice(m, m + n) for m, n in zip(middles, places, strict=True)]
+    weights = tf.cast(weights[(slice(None), *window)], tf.float64)
     weights = tf.reshape(weights, tf.stack([tf.shape(weights)[0], -1]))
     cumulative = tf.cumsum(weights, axis=1)
     total = tf.reduce_max(cumulative, axis=1, keepdims=True)
@@ -262,30 +296,18 @@ def _weighted_positions(
         tf.reduce_all(weights >= 0) & tf.reduce_all(tf.math.is_finite(total)),
         "weights must be numbers of at least 0, with a finite sum for each image.",
     )
-    draw = draws[..., 0]
     # 52 bits: with one more, a product could be rounded up to the total.
-    bits = tf.bitwise.right_shift(draw, tf.constant(12, tf.uint64))
+    bits = tf.bitwise.right_shift(draws[..., 0], tf.constant(12, tf.uint64))
     target = tf.cast(bits, tf.float64) * 2.0**-52 * total
     drawn = tf.searchsorted(cumulative, target, side="right", out_type=tf.int64)
-    uniform = tf.cast(draw % tf.cast(tf.size(cumulative[0]), tf.uint64), tf.int64)
+    all_places = tf.cast(math.prod(places), tf.uint64)
+    uniform = tf.cast(draws[..., 0] % all_places, tf.int64)
     number = tf.where(total > 0, drawn, uniform)
     positions = []
-    for first, along, span in reversed(list(zip(firsts, places, spans, strict=True))):
-        positions.append(number % along + first - span // 2)
+    for along in reversed(places):
+        positions.append(number % along)
         number = number // along
-    return tf.stack(positions[::-1], axis=-1)
-
-
-def _middles(pixels: Any, span: int) -> tuple[Any, Any]:
-    """The first pixel that the middle of a patch may lie on, and how many there are."""
-    lib = array_module(pixels)
-    first, places = _places(pixels, span)
-    middle = first + span // 2
-    return middle, lib.minimum(places, pixels - middle)
-
-
-def _slice(first: Any, length: Any) -> slice:
-    return slice(first, first + length)
+    return tf.stack(positions[::-1], axis=-1) + _stack(firsts)
 
 
 def _flips(draws: tf.Tensor, can_flip: Sequence[bool]) -> tf.Tensor:
@@ -373,9 +395,10 @@ def _read_seed(seed: Any) -> tf.Tensor:
     return tf.ensure_shape(seed, [2])
 
 
-def _read_image_indices(indices: Any, known_batch: int | None, batch: Any) -> tf.Tensor:
+def _read_image_indices(indices: Any, request: Request) -> tf.Tensor:
     if indices is None:
-        return tf.range(tf.cast(batch, tf.int64))
+        return tf.range(tf.cast(request.batch, tf.int64))
+    known_batch = _known(request.batch)
     indices = _integers(indices, "image_indices")
     if not indices.shape.is_compatible_with([known_batch]):
         invalid(
@@ -402,7 +425,8 @@ def _holds_tensors(values: Any) -> bool:
     return isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values))
 
 
-def _read_weights(weights: Any, shape: tf.TensorShape) -> tf.Tensor:
+def _read_weights(weights: Any, request: Request) -> tf.Tensor:
+    shape = request.shape
     weights = tf.convert_to_tensor(weights)
     if weights.dtype.is_complex or not (
         weights.dtype.is_floating or weights.dtype.is_integer or weights.dtype.is_bool

@@ -12,6 +12,7 @@ from tf_patches.arguments import (
     Integers,
     Mode,
     Number,
+    Reduction,
     checked,
     invalid,
     read_integers,
@@ -34,7 +35,11 @@ _PLACED_WINDOWS: dict[str, Callable[[Any, int], Any]] = {
     "cosine": windows.cosine,
     "crop": windows.crop,
 }
-_REDUCTIONS = {"crop": "sum", "max": "max", "min": "min"}  # of all others: the mean
+_REDUCTIONS: dict[str, Reduction] = {
+    "crop": "sum",
+    "max": "max",
+    "min": "min",
+}  # of all others: the mean
 _BLENDS = ("average", *_WINDOWS, *_PLACED_WINDOWS, "max", "min")
 
 
@@ -50,8 +55,8 @@ class Tiling:
 
     Images have one, two or three axes of space, and channels last: `[batch, cols,
     depth]`, `[batch, rows, cols, depth]` or `[batch, planes, rows, cols, depth]`. Along
-    each axis tiles begin at `0, stride, 2 * stride, …`, as many as it takes to reach the
-    end. The tiles of the plan are the product of its axes, the last axis fastest.
+    each axis tiles begin at `0, stride, 2 * stride, …`, as many as it takes to reach
+    the end. The tiles of the plan are the product of its axes, the last axis fastest.
 
     `remainder` says what happens where the last tile does not end with the image:
 
@@ -77,7 +82,8 @@ class Tiling:
       tile_size: The pixels of a tile: an int, or one for each axis.
       overlap: What neighbours share: a float below 1 is a fraction of the tile, an int
         is pixels. One number, or one for each axis. A fraction gives `stride = max(1,
-        int(tile_size * (1 - overlap)))`, as in MONAI. By default tiles lie side by side.
+        int(tile_size * (1 - overlap)))`, as in MONAI. By default tiles lie side by
+        side.
       stride: Instead of `overlap`: the pixels from one tile to the next, at most
         `tile_size`. An int, or one for each axis.
       remainder: "shift", "pad", "spread" or "drop".
@@ -159,6 +165,7 @@ class Tiling:
         self.positions = _positions(self._axes, self._places(None))
 
     def __repr__(self) -> str:
+        """The plan as it is written."""
         size = ["?" if tf.is_tensor(pixels) else pixels for pixels in self.image_size]
         return (
             f"Tiling(image_size=[{', '.join(map(str, size))}], "
@@ -270,7 +277,8 @@ class Tiling:
         self, tiles: tf.Tensor, blend: Any, places: list[Any], name: str | None
     ) -> tf.Tensor:
         self._check_tiles(tiles, places)
-        reduction = _REDUCTIONS.get(blend, "mean") if isinstance(blend, str) else "mean"
+        name_of_blend = blend if isinstance(blend, str) else "window"
+        reduction = _REDUCTIONS.get(name_of_blend, "mean")
         if tiles.dtype.is_bool and reduction != "mean":
             numbers = self._merge(tf.cast(tiles, tf.uint8), blend, places, name)
             return tf.cast(numbers, tf.bool)
@@ -299,10 +307,7 @@ class Tiling:
     def _places(self, indices: Any) -> list[Any]:
         """For each axis the numbers of tiles along it, of all tiles or of `indices`."""
         count = self.count
-        if indices is None:
-            numbers = _range(count)
-        else:
-            numbers = _read_indices(indices, count)
+        numbers = _range(count) if indices is None else _read_indices(indices, count)
         places = []
         for along in reversed(self.counts[1:]):
             places.append(numbers % along)
@@ -481,8 +486,8 @@ def _read_image_size(image_size: Any) -> tuple[Any, ...]:
         raise TypeError(message)
     if None in [n if n is None else 0 for n in given]:
         invalid(
-            f"image_size must be known, or a tensor, but got {image_size!r}. For images "
-            "of unknown size it is tf.shape(images)[1:-1]."
+            f"image_size must be known, or a tensor, but got {image_size!r}. For "
+            "images of unknown size it is tf.shape(images)[1:-1]."
         )
     if not 1 <= len(given) <= 3:
         invalid(message)
@@ -523,8 +528,8 @@ def _read_sizes(
     sizes = [given] * axes if isinstance(given, int) else given
     if len(sizes) != axes or any(size < 1 for size in sizes):
         invalid(
-            f"{name} must be an int, or a list of {axes}, as image_size has axes, of at "
-            f"least 1, but got {values!r}."
+            f"{name} must be an int, or a list of {axes}, as image_size has axes, of "
+            f"at least 1, but got {values!r}."
         )
     if largest and any(n > most for n, most in zip(sizes, largest, strict=True)):
         invalid(
@@ -553,8 +558,8 @@ def _read_overlap(overlap: Any, tile_size: tuple[int, ...]) -> tuple[int, ...]:
     overlaps = given if isinstance(given, (list, tuple)) else [given] * len(tile_size)
     message = (
         "overlap must be a fraction of at least 0 and below 1, or an int of pixels "
-        f"below tile_size, {list(tile_size)}, or a list with one for each axis, but got "
-        f"{overlap!r}."
+        f"below tile_size, {list(tile_size)}, or a list with one for each axis, but "
+        f"got {overlap!r}."
     )
     if not all(isinstance(o, (int, float, np.integer, np.floating)) for o in overlaps):
         raise TypeError(message)
@@ -589,11 +594,8 @@ def _read_indices(indices: Any, count: Any) -> Any:
         )
     if len(given.shape) != 1:
         invalid(f"indices must be of shape [count], but got {shape_text(given.shape)}.")
-    if tf.is_tensor(given):
-        given = tf.cast(given, tf.int64)
-    else:
-        given = given.astype(np.int64)
     lib = array_module(given)
+    given = lib.asarray(given, np.int64)
     return checked(
         given,
         lib.all((given >= 0) & (given < count)),
