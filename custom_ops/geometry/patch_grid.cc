@@ -9,16 +9,6 @@ namespace {
 
 constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 16;
 
-// Multiplies from the left, as TensorFlow's shapes do: a zero saves only what
-// comes after it.
-bool Fits(const Shape& shape) {
-  int64_t elements = 1;
-  for (const int64_t dim : shape) {
-    if (__builtin_mul_overflow(elements, dim, &elements)) return false;
-  }
-  return elements <= kMaxElements;
-}
-
 // "3 rows, 3 cols and depth 4"
 std::string SizesText(const PatchSpec& spec, int64_t depth) {
   std::string text;
@@ -30,6 +20,14 @@ std::string SizesText(const PatchSpec& spec, int64_t depth) {
 }
 
 }  // namespace
+
+bool CanBeAddressed(const Shape& shape) {
+  int64_t elements = 1;
+  for (const int64_t dim : shape) {
+    if (__builtin_mul_overflow(elements, dim, &elements)) return false;
+  }
+  return elements <= kMaxElements;
+}
 
 Shape PatchGrid::ShapeOf(int64_t Axis::* extent, int64_t last) const {
   Shape shape = {batch};
@@ -79,7 +77,7 @@ std::optional<Error> MakePatchGrid(const Shape& image_shape,
                      SizesText(spec, grid->depth) +
                      " holds more than 2147483647 values."};
   }
-  if (!Fits(image_shape) || !Fits(grid->patches_shape())) {
+  if (!CanBeAddressed(image_shape) || !CanBeAddressed(grid->patches_shape())) {
     return Error{ErrorKind::kInvalidArgument,
                  "Images of shape " + ToString(image_shape) +
                      " would have patches of shape " +

@@ -16,6 +16,11 @@ namespace tf_patches {
 
 using Shape = std::vector<int64_t>;
 
+// Whether the bytes of a tensor, for elements of up to 16, fit in 63 bits.
+// Multiplies from the left, as TensorFlow's shapes do: a zero saves only what
+// comes after it.
+bool CanBeAddressed(const Shape& shape);
+
 // Images are `[batch, planes, rows, cols, depth]`, and patches `[batch, planes,
 // rows, cols, patch_depth]`, both row-major; shapes have the last `axes` of the
 // axes of space alone, as the others are a single pixel. The bytes of either,

@@ -53,6 +53,15 @@ struct PatchSpec {
   int64_t patch_pixels() const {
     return axis[0].size * axis[1].size * axis[2].size;
   }
+
+  // Those of the axes that there are.
+  std::vector<int64_t> sizes() const {
+    std::vector<int64_t> sizes;
+    for (int i = kMostAxes - axes; i < kMostAxes; ++i) {
+      sizes.push_back(axis[i].size);
+    }
+    return sizes;
+  }
 };
 
 // The attributes of an op: lists of [1, rows, cols, 1], for two axes of space,

@@ -41,12 +41,16 @@ Plan PlanFolding(const PatchGrid& whole, Number number) {
     case Number::kComplexDouble:
       return PlanFoldingOf<double, 2>(grid);
     case Number::kInt8:
+    case Number::kUint8:
       return PlanFoldingOf<uint8_t>(grid);
     case Number::kInt16:
+    case Number::kUint16:
       return PlanFoldingOf<uint16_t>(grid);
     case Number::kInt32:
+    case Number::kUint32:
       return PlanFoldingOf<uint32_t>(grid);
     case Number::kInt64:
+    case Number::kUint64:
       return PlanFoldingOf<uint64_t>(grid);
   }
   return {};

@@ -3,24 +3,10 @@
 #define TF_PATCHES_KERNELS_FOLD_H_
 
 #include "geometry/patch_grid.h"
+#include "kernels/number_kind.h"
 #include "kernels/plan.h"
 
 namespace tf_patches {
-
-// The numbers that can be summed. Integers wrap around, so that one kernel
-// serves those with a sign and those without.
-enum class Number {
-  kBFloat16,
-  kHalf,
-  kFloat,
-  kDouble,
-  kComplexFloat,
-  kComplexDouble,
-  kInt8,
-  kInt16,
-  kInt32,
-  kInt64,
-};
 
 // Plans how to fold the patches of `grid` into images, of which every dimension
 // is at least 1. A unit is a part of a row of an image. Each pixel is the sum,

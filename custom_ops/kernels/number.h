@@ -1,10 +1,12 @@
-// Numbers of 16 bits, whose sums are made in float and rounded to nearest even,
-// as Eigen's (and so TensorFlow's) are.
+// Arithmetic of the numbers that languages lack. Sums of 16 bits are made in
+// float and rounded to nearest even, as Eigen's (and so TensorFlow's) are.
 #ifndef TF_PATCHES_KERNELS_NUMBER_H_
 #define TF_PATCHES_KERNELS_NUMBER_H_
 
+#include <complex>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace tf_patches {
 
@@ -83,6 +85,55 @@ inline Half Add(Half a, Half b) {
 inline BFloat16 Add(BFloat16 a, BFloat16 b) {
   return BFloat16(static_cast<float>(a) + static_cast<float>(b));
 }
+
+// Integers wrap around.
+template <typename T>
+T Multiply(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(static_cast<uint64_t>(a) * b);
+  } else {
+    return a * b;
+  }
+}
+
+template <typename T>
+T Quotient(T a, T b) {
+  return a / b;
+}
+
+template <typename T>
+struct Complex {
+  T real = 0;
+  T imaginary = 0;
+
+  Complex() = default;
+  explicit Complex(T real, T imaginary = 0)
+      : real(real), imaginary(imaginary) {}
+};
+
+template <typename T>
+bool operator==(const Complex<T>& a, const Complex<T>& b) {
+  return a.real == b.real && a.imaginary == b.imaginary;
+}
+template <typename T>
+Complex<T> Add(Complex<T> a, Complex<T> b) {
+  return Complex<T>(a.real + b.real, a.imaginary + b.imaginary);
+}
+template <typename T>
+Complex<T> Multiply(Complex<T> a, Complex<T> b) {
+  return Complex<T>(a.real * b.real - a.imaginary * b.imaginary,
+                    a.real * b.imaginary + a.imaginary * b.real);
+}
+template <typename T>
+Complex<T> Quotient(Complex<T> a, Complex<T> b) {
+  if (b.imaginary == 0) {
+    return Complex<T>(a.real / b.real, a.imaginary / b.real);
+  }
+  const std::complex<T> quotient = std::complex<T>(a.real, a.imaginary) /
+                                   std::complex<T>(b.real, b.imaginary);
+  return Complex<T>(quotient.real(), quotient.imag());
+}
+
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_KERNELS_NUMBER_H_

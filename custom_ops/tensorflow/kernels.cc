@@ -5,11 +5,15 @@
 
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
+#include "geometry/placement.h"
 #include "kernels/fold.h"
+#include "kernels/fold_weighted.h"
+#include "kernels/weights.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/extract_op.h"
+#include "tensorflow/fold_inputs.h"
 #include "tensorflow/request.h"
 #include "tensorflow/result.h"
 #include "tensorflow/share_out.h"
@@ -23,60 +27,12 @@ using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 
-// Reads the input `image_shape`, a vector with a number for each dimension.
-absl::Status ReadImageShape(const Tensor& tensor, int axes, Shape* shape) {
-  if (tensor.dims() != 1 || tensor.NumElements() != axes + 2) {
-    return ToStatus(WrongImageShape(axes, tensor.shape().DebugString()));
-  }
-  for (int i = 0; i < axes + 2; ++i) {
-    shape->push_back(tensor.dtype() == tensorflow::DT_INT32
-                         ? tensor.vec<int32_t>()(i)
-                         : tensor.vec<int64_t>()(i));
-  }
-  return absl::OkStatus();
-}
-
-// The op definition admits no other dtype.
-Number NumberOf(tensorflow::DataType dtype) {
-  switch (dtype) {
-    case tensorflow::DT_BFLOAT16:
-      return Number::kBFloat16;
-    case tensorflow::DT_HALF:
-      return Number::kHalf;
-    case tensorflow::DT_FLOAT:
-      return Number::kFloat;
-    case tensorflow::DT_DOUBLE:
-      return Number::kDouble;
-    case tensorflow::DT_COMPLEX64:
-      return Number::kComplexFloat;
-    case tensorflow::DT_COMPLEX128:
-      return Number::kComplexDouble;
-    case tensorflow::DT_INT8:
-    case tensorflow::DT_UINT8:
-      return Number::kInt8;
-    case tensorflow::DT_INT16:
-    case tensorflow::DT_UINT16:
-      return Number::kInt16;
-    case tensorflow::DT_INT32:
-    case tensorflow::DT_UINT32:
-      return Number::kInt32;
-    default:
-      return Number::kInt64;
-  }
-}
-
 class OwnExtractPatchesOp : public ExtractPatchesOp {
  public:
   explicit OwnExtractPatchesOp(OpKernelConstruction* context)
       : ExtractPatchesOp(context) {
     OP_REQUIRES_OK(context, ReadAttributes(context, &attributes_));
-    OP_REQUIRES_OK(context,
-                   context->GetAttr("constant_values", &constant_values_));
-    const auto bytes =
-        static_cast<size_t>(tensorflow::DataTypeSize(context->input_type(0)));
-    OP_REQUIRES(context,
-                constant_values_.empty() || constant_values_.size() == bytes,
-                ToStatus(WrongConstant(bytes, constant_values_.size())));
+    OP_REQUIRES_OK(context, ReadConstant(context, &constant_values_));
   }
 };
 
@@ -104,20 +60,59 @@ class FoldPatchesOp : public OpKernel {
                 ToStatus(Mismatch(patches.shape().DebugString(),
                                   TensorShape(image_shape).DebugString(),
                                   expected.DebugString())));
+    OP_REQUIRES_OK(context, CheckWeights(context, spec));
     Tensor* images = nullptr;
     OP_REQUIRES_OK(
         context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
-    const Plan plan = PlanFolding(grid, number_);
+    const Plan plan = MakePlan(context, grid);
     ShareOut(
         context, plan.units,
         std::max(images->TotalBytes(), patches.TotalBytes()),
         [&](Range which) { plan.run(patches.data(), which, images->data()); });
   }
 
- private:
+ protected:
+  virtual absl::Status CheckWeights(OpKernelContext*, const PatchSpec&) const {
+    return absl::OkStatus();
+  }
+
+  virtual Plan MakePlan(OpKernelContext*, const PatchGrid& grid) const {
+    return PlanFolding(grid, number_);
+  }
+
   PatchAttributes attributes_;
   Number number_;
+};
+
+class FoldWeightedPatchesOp : public FoldPatchesOp {
+ public:
+  explicit FoldWeightedPatchesOp(OpKernelConstruction* context)
+      : FoldPatchesOp(context) {
+    OP_REQUIRES_OK(context, ReadReduction(context, &reduction_));
+    OP_REQUIRES_OK(context, CheckReduction(reduction_, context->input_type(0)));
+  }
+
+ protected:
+  absl::Status CheckWeights(OpKernelContext* context,
+                            const PatchSpec& spec) const override {
+    const Tensor& weights = context->input(2);
+    const Shape sizes = spec.sizes();
+    if (!IsGiven(weights) || weights.shape() == TensorShape(sizes)) {
+      return absl::OkStatus();
+    }
+    return ToStatus(WrongWeights(sizes, weights.shape().DebugString()));
+  }
+
+  Plan MakePlan(OpKernelContext* context,
+                const PatchGrid& grid) const override {
+    Weights weights;
+    weights.window = DataOf(context->input(2));
+    return PlanWeightedFolding(grid, number_, reduction_, weights);
+  }
+
+ private:
+  Reduction reduction_;
 };
 
 REGISTER_KERNEL_BUILDER(
@@ -127,6 +122,10 @@ REGISTER_KERNEL_BUILDER(
 REGISTER_KERNEL_BUILDER(
     Name("TFPatches>FoldPatches").Device(tensorflow::DEVICE_CPU),
     FoldPatchesOp);
+
+REGISTER_KERNEL_BUILDER(
+    Name("TFPatches>FoldWeightedPatches").Device(tensorflow::DEVICE_CPU),
+    FoldWeightedPatchesOp);
 
 }  // namespace
 }  // namespace tf_patches

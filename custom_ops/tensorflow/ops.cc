@@ -10,6 +10,7 @@
 #include "geometry/patch_spec.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/op_definition.h"
 #include "tensorflow/request.h"
 
 namespace tf_patches {
@@ -129,23 +130,6 @@ absl::Status ExtractPatchesShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-// The shape in the input `image_shape`, as far as it is known.
-absl::Status ReadImageShape(InferenceContext* c, int axes,
-                            ShapeHandle* images) {
-  ShapeHandle vector;
-  DimensionHandle length;
-  if (!c->WithRank(c->input(1), 1, &vector).ok() ||
-      !c->WithValue(c->Dim(vector, 0), axes + 2, &length).ok()) {
-    return ToStatus(WrongImageShape(axes, c->DebugString(c->input(1))));
-  }
-  const absl::Status status = c->MakeShapeFromShapeTensor(1, images);
-  if (!status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("image_shape cannot be read: ", status.message()));
-  }
-  return c->WithRank(*images, axes + 2, images);
-}
-
 // Completes `images`, which an image_shape that is not known leaves open, by
 // what the patches tell.
 absl::Status Complete(InferenceContext* c, ShapeHandle patches,
@@ -172,7 +156,7 @@ absl::Status FoldPatchesShape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(ReadRequest(c, &attributes, &axes));
   ShapeHandle patches, images, expected, same;
   TF_RETURN_IF_ERROR(WithAxes(c, axes, WrongPatches, &patches));
-  TF_RETURN_IF_ERROR(ReadImageShape(c, axes, &images));
+  TF_RETURN_IF_ERROR(ReadImageShape(c, 1, axes, &images));
   PatchSpec spec;
   TF_RETURN_IF_ERROR(ReadPatchSpec(c, images, axes, attributes, &spec));
   TF_RETURN_IF_ERROR(Complete(c, patches, spec, &images));
@@ -185,11 +169,19 @@ absl::Status FoldPatchesShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+absl::Status FoldWeightedPatchesShape(InferenceContext* c) {
+  TF_RETURN_IF_ERROR(FoldPatchesShape(c));
+  PatchAttributes attributes;
+  int axes;
+  TF_RETURN_IF_ERROR(ReadRequest(c, &attributes, &axes));
+  PatchSpec spec;
+  TF_RETURN_IF_ERROR(ToStatus(ParsePatchSpec(attributes, axes, &spec)));
+  return CheckWindow(c, c->input(2), spec.sizes());
+}
+
 constexpr char kPadding[] =
     "padding: {'SAME', 'VALID', 'EXPLICIT', 'SAME_UNCLAMPED'}";
 constexpr char kExplicitPaddings[] = "explicit_paddings: list(int) = []";
-constexpr char kMode[] =
-    "mode: {'CONSTANT', 'REFLECT', 'SYMMETRIC', 'EDGE', 'WRAP'} = 'CONSTANT'";
 
 REGISTER_OP("TFPatches>ExtractPatches")
     .Input("images: T")
@@ -197,9 +189,7 @@ REGISTER_OP("TFPatches>ExtractPatches")
     .Attr("ksizes: list(int)")
     .Attr("strides: list(int)")
     .Attr("rates: list(int)")
-    .Attr(
-        "T: {bfloat16, half, float, double, int8, int16, int32, int64, uint8, "
-        "uint16, uint32, uint64, complex64, complex128, bool}")
+    .Attr(kMoved)
     .Attr(kPadding)
     .Attr(kExplicitPaddings)
     .Attr(kMode)
@@ -213,14 +203,28 @@ REGISTER_OP("TFPatches>FoldPatches")
     .Attr("ksizes: list(int)")
     .Attr("strides: list(int)")
     .Attr("rates: list(int)")
-    .Attr(
-        "T: {bfloat16, half, float, double, int8, int16, int32, int64, uint8, "
-        "uint16, uint32, uint64, complex64, complex128}")
+    .Attr(kSummed)
     .Attr("Tshape: {int32, int64} = DT_INT64")
     .Attr(kPadding)
     .Attr(kExplicitPaddings)
     .Attr(kMode)
     .SetShapeFn(FoldPatchesShape);
+
+REGISTER_OP("TFPatches>FoldWeightedPatches")
+    .Input("patches: T")
+    .Input("image_shape: Tshape")
+    .Input("weights: T")
+    .Output("images: T")
+    .Attr("ksizes: list(int)")
+    .Attr("strides: list(int)")
+    .Attr("rates: list(int)")
+    .Attr(kSummed)
+    .Attr("Tshape: {int32, int64} = DT_INT64")
+    .Attr(kPadding)
+    .Attr(kExplicitPaddings)
+    .Attr(kMode)
+    .Attr("reduction: {'SUM', 'MEAN'} = 'SUM'")
+    .SetShapeFn(FoldWeightedPatchesShape);
 
 }  // namespace
 }  // namespace tf_patches

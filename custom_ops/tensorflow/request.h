@@ -11,6 +11,10 @@
 #include "absl/status/status.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
+#include "geometry/placement.h"
+#include "kernels/weights.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/types.h"
 
 namespace tf_patches {
 
@@ -90,6 +94,61 @@ absl::Status ReadAttributes(Context* context, PatchAttributes* attributes) {
   status.Update(context->GetAttr("mode", &mode));
   if (!status.ok()) return status;
   return ReadBorder(mode, &attributes->border);
+}
+
+// The bytes of the constant outside of images, which are the first input.
+inline absl::Status ReadConstant(tensorflow::OpKernelConstruction* context,
+                                 std::string* constant) {
+  const absl::Status status = context->GetAttr("constant_values", constant);
+  if (!status.ok()) return status;
+  const auto bytes =
+      static_cast<size_t>(tensorflow::DataTypeSize(context->input_type(0)));
+  if (constant->empty() || constant->size() == bytes) return absl::OkStatus();
+  return ToStatus(WrongConstant(bytes, constant->size()));
+}
+
+// Those of ops that place patches one by one.
+template <typename Context>
+absl::Status ReadPlacementAttributes(Context* context,
+                                     PlacementAttributes* attributes) {
+  std::string mode;
+  absl::Status status = context->GetAttr("sizes", &attributes->sizes);
+  status.Update(context->GetAttr("rates", &attributes->rates));
+  status.Update(context->GetAttr("mode", &mode));
+  if (!status.ok()) return status;
+  return ReadBorder(mode, &attributes->border);
+}
+
+template <typename Context>
+absl::Status ReadReduction(Context* context, Reduction* reduction) {
+  static const std::map<std::string, Reduction> reductions = {
+      {"SUM", Reduction::kSum},
+      {"MEAN", Reduction::kMean},
+      {"MAX", Reduction::kMax},
+      {"MIN", Reduction::kMin}};
+  std::string name;
+  const absl::Status status = context->GetAttr("reduction", &name);
+  if (!status.ok()) return status;
+  return FindName("reduction", name, reductions, reduction);
+}
+
+// Whether numbers of a dtype can be so reduced.
+inline absl::Status CheckReduction(Reduction reduction,
+                                   tensorflow::DataType dtype) {
+  const std::string got =
+      " numbers, but patches are " + tensorflow::DataTypeString(dtype) + ".";
+  if (reduction == Reduction::kMean && tensorflow::DataTypeIsInteger(dtype)) {
+    return absl::InvalidArgumentError(
+        "reduction MEAN is one of floating or complex" + got +
+        " Cast them first: tf.cast(patches, tf.float32).");
+  }
+  const bool compares =
+      reduction == Reduction::kMax || reduction == Reduction::kMin;
+  if (compares && tensorflow::DataTypeIsComplex(dtype)) {
+    return absl::InvalidArgumentError("reduction MAX or MIN is one of real" +
+                                      got);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tf_patches
