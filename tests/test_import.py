@@ -199,7 +199,7 @@ def test_without_private_modules_of_tensorflow():
     delattr(sys.modules[package], name)
     sys.modules[private] = None
     import tf_patches
-    assert tf_patches.gradients.pfor is None
+    assert tf_patches.vectorized.pfor is None
     sys.modules[private] = pfor
     setattr(sys.modules[package], name, pfor)
     use()

@@ -2,6 +2,7 @@
 
 import sys as _sys
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tf_patches.builtin import accelerate, is_accelerated
 from tf_patches.builtin import is_wanted as _is_wanted
@@ -36,10 +37,21 @@ __all__ = [
     "to_builtin",
 ]
 
+if _TYPE_CHECKING:
+    from tf_patches import layers as layers
+else:
+
+    def __getattr__(name: str) -> object:
+        """Imports the layers, and so Keras, where they are asked for."""
+        if name == "layers":
+            return _import_module("tf_patches.layers")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 if _sys.modules.get("keras"):
     # TensorFlow imports Keras where it is installed. A `.keras` file finds only
     # what is registered by the time that it is loaded.
-    _import_module("tf_patches.keras_operations")
+    _import_module("tf_patches.layers")
 
 if _is_wanted():
     accelerate()

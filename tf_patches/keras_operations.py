@@ -1,5 +1,7 @@
 """The ops as Keras operations, for Keras' symbolic tensors and `.keras` files."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,6 +10,8 @@ import tensorflow as tf
 
 from tf_patches import ops, placed
 from tf_patches.arguments import plain
+from tf_patches.dispatch import any_symbolic
+from tf_patches.image_shape import read_dimensions
 
 _PACKAGE = "tf_patches"
 
@@ -51,6 +55,27 @@ def _spec(tensor: Any) -> Any:
     return spec(tensor.shape, tensor.dtype)
 
 
+def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The Keras tensor that `call` makes of arguments that hold Keras tensors.
+
+    As Keras finds it, but TensorFlow's errors come through as they are.
+    """
+    arguments = args, kwargs
+    symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
+
+    def call_with(*tensors: Any) -> Any:
+        given = iter(tensors)
+        args, kwargs = keras.tree.map_structure(
+            lambda x: next(given) if _is_symbolic(x) else x, arguments
+        )
+        return call(*args, **kwargs)
+
+    traced = tf.function(call_with, autograph=False).get_concrete_function(
+        *map(_spec, symbolic)
+    )
+    return keras.KerasTensor(traced.output_shapes.as_list(), traced.output_dtypes.name)
+
+
 class _PatchOperation(keras.Operation):
     """An op as a node of a Keras functional model."""
 
@@ -59,23 +84,7 @@ class _PatchOperation(keras.Operation):
         self._grid = grid
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """As inherited, but lets TensorFlow's errors through as they are."""
-        arguments = args, kwargs
-        symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
-
-        def call(*tensors: Any) -> Any:
-            given = iter(tensors)
-            args, kwargs = keras.tree.map_structure(
-                lambda x: next(given) if _is_symbolic(x) else x, arguments
-            )
-            return self.call(*args, **kwargs)
-
-        traced = tf.function(call, autograph=False).get_concrete_function(
-            *map(_spec, symbolic)
-        )
-        return keras.KerasTensor(
-            traced.output_shapes.as_list(), traced.output_dtypes.name
-        )
+        return output_spec(self.call, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**plain(self._grid), "name": self.name}
@@ -108,7 +117,9 @@ class ExtractPatchesAt(_PatchOperation):
 class _FoldOperation(_PatchOperation):
     """An op that makes images of a shape."""
 
-    def __init__(self, image_shape: Any, name: str | None = None, **grid: Any) -> None:
+    def __init__(
+        self, image_shape: Any = None, name: str | None = None, **grid: Any
+    ) -> None:
         super().__init__(name, **grid)
         if tf.is_tensor(image_shape):
             image_shape = tf.get_static_value(image_shape)
@@ -116,17 +127,29 @@ class _FoldOperation(_PatchOperation):
             image_shape = image_shape.tolist()
         self._image_shape = image_shape
 
+    @classmethod
+    def of(cls, image_shape: Any, name: str | None, **grid: Any) -> Callable[..., Any]:
+        """The op of a shape, which is an input where it is of Keras tensors."""
+        image_shape = read_dimensions(image_shape)
+        if not any_symbolic(image_shape=image_shape):
+            return cls(image_shape, name, **grid)
+        operation: Any = cls(None, name, **grid)
+        return partial(operation, image_shape=image_shape)
+
     def get_config(self) -> dict[str, Any]:
         return {"image_shape": self._image_shape, **super().get_config()}
+
+    def _shape(self, given: Any) -> Any:
+        return self._image_shape if given is None else given
 
 
 @_register
 class FoldPatches(_FoldOperation):
     """`fold_patches`."""
 
-    def call(self, patches: Any, weights: Any = None) -> Any:
+    def call(self, patches: Any, weights: Any = None, image_shape: Any = None) -> Any:
         return ops.fold_patches(
-            patches, self._image_shape, weights=weights, **self._grid
+            patches, self._shape(image_shape), weights=weights, **self._grid
         )
 
 
@@ -135,12 +158,17 @@ class FoldPatchesAt(_FoldOperation):
     """`fold_patches_at`."""
 
     def call(
-        self, patches: Any, positions: Any, flips: Any = None, weights: Any = None
+        self,
+        patches: Any,
+        positions: Any,
+        flips: Any = None,
+        weights: Any = None,
+        image_shape: Any = None,
     ) -> Any:
         return placed.fold_patches_at(
             patches,
             positions,
-            self._image_shape,
+            self._shape(image_shape),
             flips=flips,
             weights=weights,
             **self._grid,

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
     Integers,
     Mode,
@@ -19,7 +20,7 @@ from tf_patches.arguments import (
     shape_text,
 )
 from tf_patches.dispatch import any_symbolic, is_symbolic, op
-from tf_patches.image_shape import read_dimensions, read_image_shape
+from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
 from tf_patches.weights import read_window
 
@@ -386,7 +387,9 @@ def fold_patches(
         `KerasTensor`.
       image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
         `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
-        may be None, for that of `patches`.
+        may be None, for that of `patches`. Or a tensor of that shape, such as the
+        images: its shape counts. Where `patches` is a `KerasTensor`, so may be this
+        tensor, or a number of the list.
       sizes: As given to `extract_patches`.
       strides: As given to `extract_patches`.
       rates: As given to `extract_patches`.
@@ -433,8 +436,8 @@ def fold_patches(
         if any_symbolic(patches=patches, weights=weights):
             from tf_patches.keras_operations import FoldPatches
 
-            return FoldPatches(
-                read_dimensions(image_shape),
+            return FoldPatches.of(
+                image_shape,
                 name,
                 sizes=sizes,
                 strides=strides,

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
     Integers,
     Mode,
@@ -18,7 +19,7 @@ from tf_patches.arguments import (
     shape_text,
 )
 from tf_patches.dispatch import any_symbolic, op
-from tf_patches.image_shape import read_dimensions, read_image_shape
+from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
 from tf_patches.positions import fit_positions, read_flips, read_positions
 from tf_patches.weights import read_weights
@@ -97,11 +98,17 @@ def fold_patches_at(
              [1., 2., 1.],
              [0., 1., 1.]], dtype=float32)
     """
-    if any_symbolic(patches=patches, positions=positions, flips=flips, weights=weights):
+    if any_symbolic(
+        patches=patches,
+        positions=positions,
+        image_shape=image_shape,
+        flips=flips,
+        weights=weights,
+    ):
         from tf_patches.keras_operations import FoldPatchesAt
 
-        return FoldPatchesAt(
-            read_dimensions(image_shape),
+        return FoldPatchesAt.of(
+            image_shape,
             name,
             rates=rates,
             mode=mode,

@@ -62,6 +62,58 @@ def factors_of(profiles: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
     return factors
 
 
+def are_given(weights: tf.Tensor) -> bool:
+    """Whether a window or profiles are not empty."""
+    return weights.shape != [0]
+
+
+def as_patches_have_them(
+    window: tf.Tensor, profiles: tf.Tensor, sizes: Sequence[int]
+) -> tf.Tensor | None:
+    """The weights of patches, `[*sizes, 1]` or `[count or 1, *sizes, 1]`, if any."""
+    if are_given(window):
+        return window[..., tf.newaxis]
+    if are_given(profiles):
+        return outer_product(profiles, sizes)[..., tf.newaxis]
+    return None
+
+
+def counted(values: tf.Tensor, *factors: tf.Tensor) -> tf.Tensor:
+    """Values, of which those that are not finite are 0 where a factor is 0."""
+    is_left_out = tf.zeros([], tf.bool)
+    for factor in factors:
+        is_left_out |= tf.equal(factor, tf.zeros([], factor.dtype))
+    is_left_out &= ~_is_finite(values)
+    return tf.where(is_left_out, tf.zeros([], values.dtype), values)
+
+
+def wide(numbers: tf.Tensor) -> tf.Tensor:
+    """Numbers as they are weighted: those of 16 bits in float32."""
+    if numbers.dtype in (tf.float16, tf.bfloat16):
+        return tf.cast(numbers, tf.float32)
+    return numbers
+
+
+def profiles_gradient(
+    gradient: tf.Tensor, profiles: tf.Tensor, sizes: Sequence[int]
+) -> tf.Tensor:
+    """The gradient at profiles, of that at the window of each patch."""
+    factors = factors_of(profiles, sizes)
+    parts = []
+    for axis in range(len(sizes)):
+        part = gradient
+        for other, factor in enumerate(factors):
+            if other != axis:
+                part *= tf.math.conj(factor)
+        others = [i for i in range(1, len(sizes) + 1) if i != axis + 1]
+        parts.append(tf.reduce_sum(part, others))
+    each = tf.concat(parts, 1)
+    rows = tf.shape(profiles)[0]
+    # Profiles are one for each patch, or one for all.
+    patches = tf.shape(each)[0] // tf.maximum(rows, 1)
+    return tf.reduce_sum(tf.reshape(each, tf.stack([rows, patches, sum(sizes)])), 1)
+
+
 def _are_factors(weights: Any, axes: int) -> bool:
     if not isinstance(weights, (list, tuple)) or len(weights) != axes:
         return False
@@ -72,6 +124,15 @@ def _has_axes(factor: Any) -> bool:
     if tf.is_tensor(factor) or isinstance(factor, np.ndarray):
         return factor.shape.rank != 0 if tf.is_tensor(factor) else factor.ndim > 0
     return isinstance(factor, (list, tuple))
+
+
+def _is_finite(values: tf.Tensor) -> tf.Tensor:
+    if values.dtype.is_integer:
+        return tf.constant(True)
+    if not values.dtype.is_complex:
+        return tf.math.is_finite(values)
+    real, imaginary = tf.math.real(values), tf.math.imag(values)
+    return tf.math.is_finite(real) & tf.math.is_finite(imaginary)
 
 
 def _read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
