@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from keras import layers
 
 import tf_patches
-from tf_patches.layers import ExtractPatches, FoldPatches
+from tf_patches.layers import ExtractPatches, FoldPatches, RandomPatches
 
 RANDOM = np.random.default_rng(11)
 IMAGES = RANDOM.integers(-9, 9, [4, 8, 7, 2]).astype(np.float32)
 SIGNALS = IMAGES[:, 0]
+WINDOW = np.outer([1, 2, 1], [1, 3, 1]).astype(np.float64)
 VOLUMES = RANDOM.integers(-9, 9, [2, 5, 6, 7, 2]).astype(np.float32)
 
 
@@ -247,6 +248,32 @@ MODELS = {
 }
 
 
+def averaging():
+    """Seams averaged out by a window."""
+    return keras.Sequential(
+        [
+            keras.Input([8, 7, 2]),
+            ExtractPatches(**SAME),
+            layers.Dense(18),
+            FoldPatches(**SAME, image_size=(8, 7), reduction="mean", weights=WINDOW),
+        ]
+    )
+
+
+def random(**options):
+    cut = RandomPatches(3, (4, 3), seed=5, flips="all")
+    model = keras.Sequential([keras.Input([None, None, 2]), cut, layers.Dense(2)])
+    model.compile("sgd", "mse", **options)
+    return model
+
+
+def random_pairs():
+    images = keras.Input([8, 7, 2])
+    pair = dict(image=images, squared=images * images)
+    patches = RandomPatches(3, 4, mode="edge")(pair)
+    return keras.Model(images, layers.Concatenate()(list(patches.values())))
+
+
 def expected(model, images):
     """What a model must give, of TensorFlow's own ops and the model's weights."""
     weights, bias = model.get_weights()
@@ -281,7 +308,8 @@ def test_models_of_images_of_another_size():
 def test_fresh_process(tmp_path):
     """A `.keras` file needs but `import tf_patches`."""
     outputs = {}
-    for name, make in MODELS.items():
+    more = dict(averaging=averaging, random=random, pairs=random_pairs)
+    for name, make in (MODELS | more).items():
         model = make()
         outputs[name] = model.predict(IMAGES, verbose=0)
         model.save(tmp_path / f"{name}.keras")
@@ -312,7 +340,6 @@ def test_fresh_process(tmp_path):
         assert_same_bits(np.load(tmp_path / f"{name}.npy"), output)
 
 
-WINDOW = np.outer([1, 2, 1], [1, 3, 1]).astype(np.float64)
 LAYERS = [
     ExtractPatches(3),
     ExtractPatches((3,), strides=2, dilation_rate=(2,), name="frames"),
@@ -324,6 +351,8 @@ LAYERS = [
     FoldPatches((3, 3), 1, 2, "same", "edge", image_size=[8, 7], reduction="MEAN"),
     FoldPatches(3, reduction="mean", weights=WINDOW),
     FoldPatches((3, 2), reduction="mean", weights=[[1, 2, 1], np.ones(2)]),
+    RandomPatches(4, 3),
+    RandomPatches(np.int64(4), (3, 2), 7, "ALL", "REFLECT", 0.5, [2, 1], name="crops"),
 ]
 
 
@@ -502,3 +531,193 @@ def test_shapes_that_say_too_little():
     shape = keras.ops.shape(images)
     with pytest.raises(ValueError, match=r"may be None.*such as the images"):
         tf_patches.fold_patches(patches, shape, 3, 2, padding="same")
+
+
+def test_means_and_windows():
+    """As a fold of products divided by the fold of the window."""
+    cut = ExtractPatches(**SAME)
+    patches = cut(IMAGES).numpy()
+    grid = grid_of(cut, 4)
+    for weights, window in {
+        "none": (None, np.ones([3, 3])),
+        "window": (WINDOW, WINDOW),
+        "factors": ([[1, 2, 1], [1, 3, 1]], WINDOW),
+    }.values():
+        window = np.repeat(window.astype(np.float32), 2).reshape(-1)
+        total = oracle.fold(patches * window, IMAGES.shape, **grid)
+        summed = FoldPatches(**SAME, weights=weights)(patches, like=IMAGES)
+        assert_same_bits(summed, total)
+        ones = np.broadcast_to(window, patches.shape)
+        mean = total / oracle.fold(ones, IMAGES.shape, **grid)
+        folded = FoldPatches(**SAME, weights=weights, reduction="mean")
+        assert_same_bits(folded(patches, like=IMAGES), mean)
+
+
+NUMBERED = np.arange(2 * 9 * 11, dtype=np.float32).reshape(2, 9, 11, 1)
+
+
+def places(patches):
+    """The first pixels of patches of NUMBERED, `[batch, count, 2]`."""
+    first = np.asarray(patches)[..., 0, 0, 0].astype(int) % 99
+    return np.stack([first // 11, first % 11], -1)
+
+
+def test_random_patches_are_of_the_images():
+    cut = RandomPatches(50, (3, 4), seed=1)
+    patches = cut(NUMBERED).numpy()
+    assert patches.shape == (2, 50, 3, 4, 1)
+    at = places(patches)
+    for image, cut_of_image, corners in zip(NUMBERED, patches, at, strict=True):
+        for patch, (row, col) in zip(cut_of_image, corners, strict=True):
+            assert_same_bits(patch, image[row : row + 3, col : col + 4])
+    # Of 7 rows and 8 cols of places, none is left out.
+    assert set(at[..., 0].flat) == set(range(7))
+    assert set(at[..., 1].flat) == set(range(8))
+
+
+def test_every_call_cuts_others():
+    cuts = [RandomPatches(20, 3, seed=seed) for seed in (1, 1, 2, None)]
+    calls = [[cut(NUMBERED).numpy().tobytes() for _ in range(3)] for cut in cuts]
+    assert calls[0] == calls[1]
+    assert len({call for of_a_layer in calls for call in of_a_layer}) == 9
+
+
+def test_flips():
+    cut = RandomPatches(60, 3, seed=1, flips="horizontal")
+    steps = np.diff(cut(NUMBERED), axis=3)
+    assert set(steps.flat) == {-1, 1}
+    assert set(np.diff(cut(NUMBERED), axis=2).flat) == {11}
+    assert set(np.diff(cut(NUMBERED, training=False), axis=3).flat) == {1}
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_structure_is_cut_alike(training):
+    cut = RandomPatches(5, 4, seed=1, flips="all")
+    masks = NUMBERED.astype(np.uint8)
+    both = np.concatenate([NUMBERED, -NUMBERED], -1)
+    patches, (labels, twice) = cut((NUMBERED, [masks, both]), training=training)
+    assert_same_bits(labels, patches.numpy().astype(np.uint8))
+    assert_same_bits(twice, np.concatenate([patches, -patches], -1))
+    named = cut(dict(image=NUMBERED, mask=masks), training=training)
+    assert_same_bits(named["mask"], named["image"].numpy().astype(np.uint8))
+
+    images, masks = keras.Input([None, 11, 3]), keras.Input([9, None, 1], dtype="bool")
+    patches, labels = cut((images, masks), training=training)
+    assert (patches.shape, patches.dtype) == ((None, 5, 4, 4, 3), "float32")
+    assert (labels.shape, labels.dtype) == ((None, 5, 4, 4, 1), "bool")
+    shapes = cut.compute_output_shape(dict(a=(2, 9, 9, 3), b=(2, None, None, None)))
+    assert shapes == dict(a=(2, 5, 4, 4, 3), b=(2, 5, 4, 4, None))
+
+
+@pytest.mark.parametrize("size", [(3, 4), (4, 3), (9, 11), (8, 10), 1])
+def test_centre_at_inference(size):
+    """The first patch is what Keras' RandomCrop cuts then."""
+    rows, cols = whole(size, 2)[1:-1]
+    theirs = layers.CenterCrop(rows, cols)(NUMBERED)
+    patches = RandomPatches(7, size)(NUMBERED, training=False)
+    assert_same_bits(patches[:, 0], theirs)
+    one = RandomPatches(1, size)(NUMBERED, training=False)
+    assert_same_bits(one, patches[:, :1])
+
+
+def test_evenly_at_inference():
+    signals = np.arange(1000.0, dtype=np.float32).reshape(1, 1000, 1)
+    for count in (1, 2, 3, 10, 100):
+        patches = RandomPatches(count, 8)(signals, training=False)
+        first = np.sort(patches[0, :, 0, 0])
+        gaps = np.diff([0, *first, 992])
+        assert gaps.max() < 2 * 992 / count
+
+
+def test_small_images():
+    cut, reflect = RandomPatches(30, (12, 4)), RandomPatches(30, 12, 1, mode="reflect")
+    for training in (False, True):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"12.*give a mode"):
+            cut(NUMBERED, training=training)
+        with pytest.raises(ValueError, match=r"12.*give a mode"):
+            cut(keras.Input([9, 11, 1]), training=training)
+        padded = np.pad(NUMBERED[0, :, :, 0], 3, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (12, 12))
+        windows = {window.tobytes() for window in windows.reshape(-1, 12, 12)}
+        patches = reflect(NUMBERED, training=training).numpy()
+        assert {patch.tobytes() for patch in patches[0]} <= windows
+    # In the middle, where there is one more pixel before than behind.
+    constant = RandomPatches(1, 12, mode="constant", constant_values=-1)
+    middle = np.pad(NUMBERED, [(0, 0), (2, 1), (1, 0), (0, 0)], constant_values=-1)
+    assert_same_bits(constant(NUMBERED, training=False)[:, 0], middle)
+
+
+def test_random_patches_of_signals_and_volumes():
+    cut = RandomPatches(5, 3, seed=2, dilation_rate=2)
+    assert cut(SIGNALS).shape == (4, 5, 3, 2)
+    assert cut(VOLUMES).shape == (2, 5, 3, 3, 3, 2)
+    taps = np.diff(cut(NUMBERED), axis=3)
+    assert set(taps.flat) == {2}
+    assert cut(keras.Input([None, None, None, 2])).shape == (None, 5, 3, 3, 3, 2)
+
+
+def test_random_patches_are_of_the_policy(policy):
+    compute = policy.removeprefix("mixed_")
+    patches, labels = RandomPatches(2, 3)((IMAGES, IMAGES.astype(np.uint8)))
+    assert (patches.dtype, labels.dtype) == (compute, "uint8")
+
+
+@pytest.mark.parametrize("jit_compile", [False])
+def test_model_of_random_patches(jit_compile, tmp_path):
+    model = random(jit_compile=jit_compile)
+    target = np.zeros([4, 3, 4, 3, 2], np.float32)
+    losses = model.fit(IMAGES, target, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert_same_bits(model.predict(IMAGES, verbose=0), model(IMAGES, training=False))
+    assert model.evaluate(IMAGES, target, verbose=0) == model.evaluate(
+        IMAGES, target, verbose=0
+    )
+    model.save(tmp_path / "model.keras")
+    # Random numbers begin anew, as those of Keras' own layers do.
+    copies = [keras.models.load_model(tmp_path / "model.keras") for _ in range(2)]
+    first, second = (copy(IMAGES, training=True) for copy in copies)
+    assert_same_bits(first, second)
+
+
+def test_random_patches_in_a_pipeline():
+    cut = RandomPatches(3, 4, seed=3)
+    data = tf.data.Dataset.from_tensor_slices((NUMBERED, NUMBERED.astype(np.uint8)))
+    data = data.batch(1).map(lambda *tensors: cut(tensors)).repeat(2)
+    assert [spec.shape for spec in data.element_spec] == [(None, 3, 4, 4, 1)] * 2
+    patches, labels = map(np.concatenate, zip(*data, strict=True))
+    assert_same_bits(labels, patches.astype(np.uint8))
+    # As many calls of a layer that begins at the same seed.
+    again = RandomPatches(3, 4, seed=3)
+    for image, of_image in zip([*NUMBERED, *NUMBERED], patches, strict=True):
+        assert_same_bits(again(image[np.newaxis])[0], of_image)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(count=0), "`count`.*at least 1.*count=0"),
+        (dict(count=2.5), r"`count`.*count=2\.5"),
+        (dict(count=None), r"`count`.*count=None"),
+        (dict(size=(1, 2, 3, 4)), FORMS),
+        (dict(dilation_rate=(1, 2, 3, 4)), FORMS),
+        (dict(size=(2, 2), dilation_rate=(1,)), "`size` and `dilation_rate`"),
+        (dict(flips="diagonal"), "'horizontal', 'vertical' or 'all'.*'diagonal'"),
+        (dict(mode="full"), "'wrap'.*mode='full'"),
+        (dict(seed="text"), "`seed` must be an integer.*text"),
+    ],
+)
+def test_refused_random_patches(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        RandomPatches(**(dict(count=2, size=3) | wrong))
+
+
+def test_refused_inputs_of_random_patches():
+    cut = RandomPatches(2, (3, 3))
+    with pytest.raises(ValueError, match=FORMS):
+        cut(SIGNALS)
+    with pytest.raises(ValueError, match=FORMS):
+        cut((IMAGES, SIGNALS))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="same batch and space"):
+        cut((IMAGES, IMAGES[:, 1:]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"flips.*'vertical'"):
+        RandomPatches(2, 3, flips="vertical")(SIGNALS)
