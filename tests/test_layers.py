@@ -305,6 +305,19 @@ def test_models_of_images_of_another_size():
         np.testing.assert_allclose(folded, expected(model, larger), 1e-4, 1e-4)
 
 
+def test_copies_and_exports(tmp_path):
+    for name, make in MODELS.items():
+        model = make()
+        outputs = model.predict(IMAGES, verbose=0)
+        model.export(tmp_path / name, verbose=False)
+        saved = tf.saved_model.load(tmp_path / name)
+        np.testing.assert_allclose(saved.serve(IMAGES), outputs, 1e-5, 1e-5)
+        if name not in OF_THE_USER:
+            clone = keras.models.clone_model(model)
+            clone.set_weights(model.get_weights())
+            assert_same_bits(clone.predict(IMAGES, verbose=0), outputs)
+
+
 def test_fresh_process(tmp_path):
     """A `.keras` file needs but `import tf_patches`."""
     outputs = {}
