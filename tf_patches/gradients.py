@@ -57,7 +57,7 @@ def _extract_patches_at_gradient(
     op: tf.Operation, gradient: Any
 ) -> tuple[tf.Tensor, None, None]:
     images, positions, flips = op.inputs
-    none = tf.zeros([0], images.dtype)
+    none = tf.constant([], images.dtype)
     folded = ops.tf_patches_fold_patches_at(
         tf.convert_to_tensor(gradient),
         positions,
@@ -138,7 +138,7 @@ def _fold_patches_at_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
             positions,
             flips,
             _with_ends(image_shape, values),
-            *(given or [tf.zeros([0], values.dtype)] * 2),
+            *(given or [tf.constant([], values.dtype)] * 2),
             **places,
         )
 
