@@ -284,8 +284,10 @@ def expected(model, images):
     return oracle.fold(patches, images.shape, **grid)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name, jit_compile",
+    [*((name, False) for name in MODELS), ("functional", True), ("functions", True)],
+)
 def test_models_learn(name, jit_compile):
     keras.utils.set_random_seed(1)
     model = MODELS[name]()
@@ -316,6 +318,17 @@ def test_copies_and_exports(tmp_path):
             clone = keras.models.clone_model(model)
             clone.set_weights(model.get_weights())
             assert_same_bits(clone.predict(IMAGES, verbose=0), outputs)
+
+
+def test_to_builtin(tmp_path):
+    """A model of layers runs where neither Keras nor this package is."""
+    model = functional()
+    model.predict(IMAGES, verbose=0)
+    tf_patches.to_builtin(model, tmp_path / "plain", plain=True)
+    saved = tf.saved_model.load(tmp_path / "plain")
+    outputs = saved.signatures["serving_default"](tf.constant(IMAGES))
+    (folded,) = outputs.values()
+    np.testing.assert_allclose(folded, expected(model, IMAGES), 1e-4, 1e-4)
 
 
 def test_fresh_process(tmp_path):
