@@ -327,7 +327,7 @@ def _common_shape(tensors: Sequence[tf.Tensor]) -> tf.TensorShape:
         if shape.rank not in (3, 4, 5):
             message = (
                 "images must be [batch, *space, depth] with one to three axes of "
-                f"space, but got shape {_text(shape)}."
+                f"space, but got shape {shape_text(shape)}."
             )
             if shape.rank is None:
                 message += (
@@ -356,7 +356,7 @@ def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any
 def _different(tensors: Sequence[tf.Tensor]) -> str:
     return (
         "images must have the same batch and space, all of them, but got shapes "
-        f"{', '.join(_text(tensor.shape) for tensor in tensors)}."
+        f"{', '.join(shape_text(tensor.shape) for tensor in tensors)}."
     )
 
 
@@ -391,7 +391,7 @@ def _read_count(count: Any) -> Any:
 def _read_seed(seed: Any) -> tf.Tensor:
     seed = _integers(seed, "seed")
     if not seed.shape.is_compatible_with([2]):
-        invalid(f"seed must be two integers, but got shape {_text(seed.shape)}.")
+        invalid(f"seed must be two integers, but got shape {shape_text(seed.shape)}.")
     return tf.ensure_shape(seed, [2])
 
 
@@ -404,7 +404,7 @@ def _read_image_indices(indices: Any, request: Request) -> tf.Tensor:
         invalid(
             "image_indices must be of shape [batch], as images have a batch of "
             f"{'?' if known_batch is None else known_batch}, but got shape "
-            f"{_text(indices.shape)}."
+            f"{shape_text(indices.shape)}."
         )
     return tf.ensure_shape(indices, [known_batch])
 
@@ -434,8 +434,8 @@ def _read_weights(weights: Any, request: Request) -> tf.Tensor:
         raise TypeError(f"weights must be real numbers, but got {weights.dtype.name}.")
     if not weights.shape.is_compatible_with(shape):
         message = (
-            f"weights must be [batch, *space], as images are {_text(shape)} without "
-            f"depth, but got shape {_text(weights.shape)}."
+            f"weights must be [batch, *space], as images have {shape_text(shape)}, but "
+            f"got shape {shape_text(weights.shape)}."
         )
         if weights.shape.rank == shape.rank + 1:
             message += " Take one number for each pixel, as weights[..., 0]."
@@ -470,7 +470,3 @@ def _stack(numbers: Sequence[Any]) -> Any:
 def _known(number: Any) -> Any:
     """An int, or None for a tensor."""
     return None if tf.is_tensor(number) else number
-
-
-def _text(shape: tf.TensorShape) -> str:
-    return "?" if shape.rank is None else shape_text(shape)
