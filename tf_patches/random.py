@@ -127,17 +127,9 @@ def stateless_random_patches(
       TensorShape([2, 4, 32, 32, 3])
     """
     request = read_request(images, sizes, rates, mode)
-    count = _read_count(count)
-    image_indices = _read_image_indices(image_indices, request)
-    draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
-    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
-    if weights is None:
-        positions = _uniform_positions(draws, request)
-    else:
-        weights = _read_weights(weights, request)
-        positions = _weighted_positions(draws, request, weights)
-    can_flip = _read_flips(flips, len(request.space))
-    reversed_axes = _flips(draws, can_flip) if any(can_flip) else None
+    positions, reversed_axes = draw_places(
+        request, count, seed, flips, weights, image_indices
+    )
     patches = tf.nest.map_structure(
         lambda tensor: extract_patches_at(
             tensor,
@@ -207,6 +199,28 @@ def read_request(
     return request if mode else request._replace(space=_fitting(space, request.spans))
 
 
+def draw_places(
+    request: Request,
+    count: int | tf.Tensor,
+    seed: Any,
+    flips: Flips | None,
+    weights: Any,
+    image_indices: Any,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Positions of patches, and along which axes they are reversed, None for none."""
+    count = _read_count(count)
+    image_indices = _read_image_indices(image_indices, request)
+    draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
+    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
+    if weights is None:
+        positions = _uniform_positions(draws, request)
+    else:
+        weights = _read_weights(weights, request)
+        positions = _weighted_positions(draws, request, weights)
+    can_flip = _read_flips(flips, len(request.space))
+    return positions, _flips(draws, can_flip) if any(can_flip) else None
+
+
 def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
     """Philox-4x32-10: four random words of 32 bits for each counter of four.
 
@@ -256,7 +270,8 @@ def _draws(seed: tf.Tensor, image_indices: tf.Tensor, count: tf.Tensor) -> tf.Te
     odd = image_words ^ tf.stack([tf.zeros_like(upper[1]), upper[1]])
     even, odd = philox(even, odd[:, tf.newaxis], key)
     numbers = even | tf.bitwise.left_shift(odd, tf.constant(32, tf.uint64))
-    return tf.reshape(numbers, tf.stack([-1, count, _DRAWS]))
+    batch = tf.size(image_indices, out_type=tf.int64)
+    return tf.reshape(numbers, tf.stack([batch, count, _DRAWS]))
 
 
 def _words(integers: tf.Tensor) -> tf.Tensor:
@@ -279,16 +294,12 @@ def _weighted_positions(
 
     They are drawn by the inverse of their distribution function.
     """
-    firsts, places = request.places()
-    middles = [f + span // 2 for f, span in zip(firsts, request.spans, strict=True)]
-    # In an image smaller than a patch, the middle may lie right behind the image.
-    places = [
-        array_module(n).minimum(n - middle, along)
-        for n, middle, along in zip(request.space, middles, places, strict=True)
-    ]
+    halves = [span // 2 for span in request.spans]
+    middles, places = zip(*map(_middles, request.space, request.spans), strict=True)
     window = [slice(m, m + n) for m, n in zip(middles, places, strict=True)]
     weights = tf.cast(weights[(slice(None), *window)], tf.float64)
-    weights = tf.reshape(weights, tf.stack([tf.shape(weights)[0], -1]))
+    all_places = math.prod(places)
+    weights = tf.reshape(weights, _stack([request.batch, all_places]))
     cumulative = tf.cumsum(weights, axis=1)
     total = tf.reduce_max(cumulative, axis=1, keepdims=True)
     cumulative = checked(
@@ -299,15 +310,29 @@ def _weighted_positions(
     # 52 bits: with one more, a product could be rounded up to the total.
     bits = tf.bitwise.right_shift(draws[..., 0], tf.constant(12, tf.uint64))
     target = tf.cast(bits, tf.float64) * 2.0**-52 * total
-    drawn = tf.searchsorted(cumulative, target, side="right", out_type=tf.int64)
-    all_places = tf.cast(math.prod(places), tf.uint64)
-    uniform = tf.cast(draws[..., 0] % all_places, tf.int64)
+    # `tf.searchsorted` does not take empty batches.
+    drawn = tf.raw_ops.UpperBound(
+        sorted_inputs=cumulative, values=target, out_type=tf.int64
+    )
+    uniform = tf.cast(draws[..., 0] % tf.cast(all_places, tf.uint64), tf.int64)
     number = tf.where(total > 0, drawn, uniform)
     positions = []
     for along in reversed(places):
         positions.append(number % along)
         number = number // along
-    return tf.stack(positions[::-1], axis=-1) + _stack(firsts)
+    return tf.stack(positions[::-1], axis=-1) + _stack(middles) - _stack(halves)
+
+
+def _middles(pixels: Any, span: int) -> tuple[Any, Any]:
+    """The first pixel on which a patch's middle may lie, and how many there are.
+
+    In an image smaller than a patch, the middle could also lie beside the image.
+    """
+    lib = array_module(pixels)
+    first, half = lib.minimum(pixels - span, 0), span // 2
+    last = first + abs(pixels - span)
+    middle = lib.maximum(first + half, 0)
+    return middle, lib.minimum(last + half, pixels - 1) - middle + 1
 
 
 def _flips(draws: tf.Tensor, can_flip: Sequence[bool]) -> tf.Tensor:
