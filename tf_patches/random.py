@@ -137,7 +137,7 @@ def stateless_random_patches(
             request.sizes,
             request.rates,
             name=name,
-            mode=mode or "CONSTANT",
+            mode="CONSTANT" if mode is None else mode,
             constant_values=constant_values,
             flips=reversed_axes,
         ),
@@ -196,7 +196,9 @@ def read_request(
     rates = read_of_axes(rates, "rates", "images", tensors[0].shape, axes + 2)
     batch, *space = _dimensions(shape, tensors)
     request = Request(images, batch, space, sizes, rates)
-    return request if mode else request._replace(space=_fitting(space, request.spans))
+    if mode is not None:
+        return request
+    return request._replace(space=_fitting(space, request.spans))
 
 
 def draw_places(
