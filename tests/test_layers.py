@@ -551,6 +551,20 @@ def test_symbolic_image_shape(name):
     assert_same_bits(copy(IMAGES), theirs)
 
 
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_symbolic_image_shape_at_positions(name):
+    shape_of, known = SYMBOLIC[name]
+    images, positions = keras.Input([None, 7, 2]), [[-1, 0], [3, 4], [4, 4]]
+    patches = tf_patches.extract_patches_at(images, positions, 3)
+    folded = tf_patches.fold_patches_at(patches, positions, shape_of(images))
+    assert folded.shape == known
+    model = keras.Model(images, folded)
+    copy = keras.models.model_from_json(model.to_json())
+    theirs = tf_patches.extract_patches_at(IMAGES, positions, 3)
+    theirs = tf_patches.fold_patches_at(theirs, positions, IMAGES)
+    assert_same_bits(copy(IMAGES), theirs)
+
+
 def test_shapes_that_say_too_little():
     """Keras gives the shape of a Keras tensor without what is unknown."""
     images, patches = keras.Input([None, 7, 2]), keras.Input([4, 4, 18])
