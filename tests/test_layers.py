@@ -702,7 +702,17 @@ def test_random_patches_are_of_the_policy(policy):
     assert (patches.dtype, labels.dtype) == (compute, "uint8")
 
 
-@pytest.mark.parametrize("jit_compile", [False])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_random_patches_in_a_function(jit_compile):
+    cut, same = (RandomPatches(3, 4, seed=1, flips="all") for _ in range(2))
+    compiled = tf.function(cut, jit_compile=jit_compile)
+    for _ in range(2):
+        assert_same_bits(compiled(NUMBERED), same(NUMBERED))
+    inference = compiled(NUMBERED, training=False)
+    assert_same_bits(inference, same(NUMBERED, training=False))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_model_of_random_patches(jit_compile, tmp_path):
     model = random(jit_compile=jit_compile)
     target = np.zeros([4, 3, 4, 3, 2], np.float32)
