@@ -38,6 +38,30 @@ def case(shape, sizes, strides, rates, padding, **border):
     return Case(tuple(shape), {**grid, "padding": padding, **border})
 
 
+class Placed(NamedTuple):
+    """Patches at positions: of which shape images are, and where patches lie."""
+
+    shape: tuple
+    positions: np.ndarray
+    sizes: tuple
+    rates: tuple
+    flips: np.ndarray | None
+    mode: str
+
+    @property
+    def batch(self):
+        return self.shape[0]
+
+    @property
+    def patches_shape(self):
+        return (self.batch, self.positions.shape[-2], *self.sizes, self.shape[-1])
+
+    @property
+    def place(self):
+        """What both ops are told of it by keywords."""
+        return {"rates": list(self.rates), "flips": self.flips, "mode": self.mode}
+
+
 # Large enough for several threads to share, in all dtypes of two bytes or more, and
 # each another way through the kernels: short and long runs of memory, whole image
 # rows, holes, borders, no overlap.
@@ -83,6 +107,9 @@ STREAMED = [
     ("complex128", *case((1, 40, 1101, 2), (7, 70), (5, 29), (1, 2), "SAME")),
     ("complex128", *case((1, 24, 1200, 1), (20, 1100), (1, 16), (1, 1), "VALID")),
 ]
+
+
+seeds = st.integers(0, 2**32 - 1)
 
 
 def examples(count):
@@ -160,6 +187,34 @@ def _bordered_axis(draw, padding, lacking, extra, fits):
 
 
 @st.composite
+def placed_cases(draw, modes=MODES):
+    """Patches inside, across the border and outside, for all images or for each."""
+    axes = draw(st.sampled_from([1, 2, 2, 3]))
+    lacking = draw(st.sampled_from([*[""] * 12, "batch", "count", "space", "depth"]))
+    mode = draw(st.sampled_from(modes))
+    space = [draw(st.integers(1, 12 if axes == 1 else 5)) for _ in range(axes)]
+    if lacking == "space" and mode == "CONSTANT":
+        space[draw(st.integers(0, axes - 1))] = 0
+    batch = 0 if lacking == "batch" else draw(st.integers(1, 3))
+    depth = 0 if lacking == "depth" else draw(st.sampled_from([1, 2, 3, 5, 8]))
+    count = 0 if lacking == "count" else draw(st.integers(1, 5))
+    random = np.random.default_rng(draw(seeds))
+    form = (*draw(st.sampled_from([(), (batch,)])), count, axes)
+    positions = random.integers(-4, 7, form)
+    dtype = draw(st.sampled_from([np.int32, np.int64]))
+    forms = [None, (axes,), (count, axes), (batch, count, axes)]
+    flips = draw(st.sampled_from(forms))
+    return Placed(
+        shape=(batch, *space, depth),
+        positions=positions.astype(dtype),
+        sizes=tuple(draw(st.integers(1, 4)) for _ in range(axes)),
+        rates=tuple(draw(st.sampled_from([1, 1, 2, 3])) for _ in range(axes)),
+        flips=None if flips is None else random.random(flips) < 0.5,
+        mode=mode,
+    )
+
+
+@st.composite
 def signatures(draw, shape):
     """What a graph may know of `shape`: all, some of it, or not even the rank."""
     if draw(st.integers(0, 4)) == 0:
@@ -182,8 +237,6 @@ any_attributes = st.one_of(
     st.lists(_values, min_size=4, max_size=4),
     st.tuples(st.just(1), _values, _values, st.just(1), _values).map(list),
 )
-
-seeds = st.integers(0, 2**32 - 1)
 
 
 def any_cases(small=False):

@@ -89,7 +89,13 @@ def test_changes_nothing():
     """
     )
     added = json.loads(printed)
-    assert added["gradients"] == ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
+    assert added["gradients"] == [
+        "TFPatches>ExtractPatches",
+        "TFPatches>ExtractPatchesAt",
+        "TFPatches>FoldPatches",
+        "TFPatches>FoldPatchesAt",
+        "TFPatches>FoldWeightedPatches",
+    ]
     assert set(added["converters"]) <= set(added["gradients"])
     assert added["kernels"] == []
     assert all(name.startswith("tf_patches>") for name in added["objects"])
@@ -199,7 +205,7 @@ def test_without_private_modules_of_tensorflow():
     delattr(sys.modules[package], name)
     sys.modules[private] = None
     import tf_patches
-    assert tf_patches.gradients.pfor is None
+    assert tf_patches.vectorized.pfor is None
     sys.modules[private] = pfor
     setattr(sys.modules[package], name, pfor)
     use()

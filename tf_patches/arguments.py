@@ -18,6 +18,9 @@ Mode: TypeAlias = Literal[
     "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP",
     "constant", "reflect", "symmetric", "edge", "wrap",
 ]  # fmt: skip
+Reduction: TypeAlias = Literal[
+    "SUM", "MEAN", "MAX", "MIN", "sum", "mean", "max", "min"
+]  # fmt: skip
 Number: TypeAlias = complex | np.generic  # a type checker takes int for complex
 
 _LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
@@ -27,6 +30,7 @@ _AXES = ("planes", "rows", "cols")
 _PADDINGS = ("VALID", "SAME")
 _PAIRS = "pairs of pixels, [[0, 0], [top, bottom], [left, right], [0, 0]]"
 _MODES = ("CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP")
+_REDUCTIONS = ("SUM", "MEAN", "MAX", "MIN")
 
 
 def invalid(message: str) -> NoReturn:
@@ -34,6 +38,17 @@ def invalid(message: str) -> NoReturn:
     if tf.executing_eagerly():
         raise tf.errors.InvalidArgumentError(None, None, message)
     raise ValueError(message)
+
+
+def checked(value: Any, condition: Any, message: str) -> Any:
+    """`value`, once it is known that the condition holds."""
+    known = tf.get_static_value(condition) if tf.is_tensor(condition) else condition
+    if known is None:
+        with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+            return tf.identity(value)
+    if not known:
+        invalid(message)
+    return value
 
 
 def are_plain(
@@ -107,6 +122,17 @@ def _read_list(
             f"{tensor} must be [batch, cols, depth], [batch, rows, cols, depth] or "
             f"[batch, planes, rows, cols, depth], but got shape {shape_text(shape)}."
         )
+    _refuse_list(values, given, name, tensor, shape, rank)
+
+
+def _refuse_list(
+    values: Any,
+    given: int | list[int],
+    name: str,
+    tensor: str,
+    shape: tf.TensorShape,
+    rank: int,
+) -> NoReturn:
     axes = ", ".join(_AXES[5 - rank :])
     message = (
         f"{name} must be an int, [{axes}] or [1, {axes}, 1] for {tensor} of shape "
@@ -115,6 +141,22 @@ def _read_list(
     if isinstance(given, list) and len(given) in (rank - 1, rank + 1):
         message += f" If the batch axis is missing, add it: {tensor}[tf.newaxis]."
     invalid(message)
+
+
+def read_of_axes(
+    values: Any, name: str, tensor: str, shape: tf.TensorShape, rank: int | None
+) -> list[int]:
+    """Integers, one for each axis of space of images of a rank."""
+    rank = rank if rank in _RANKS else None
+    whole = _read_list(values, name, tensor, shape, rank)
+    first, *numbers, last = whole
+    if rank is not None and len(whole) != rank:
+        _refuse_list(values, whole, name, tensor, shape, rank)
+    if first != 1 or last != 1:
+        raise tf.errors.UnimplementedError(
+            None, None, f"{name} must be 1 for batch and depth, but got {values!r}."
+        )
+    return numbers
 
 
 def _is_whole(values: list[int], rank: int | None) -> bool:
@@ -128,6 +170,8 @@ def _is_whole(values: list[int], rank: int | None) -> bool:
 
 def shape_text(shape: tf.TensorShape) -> str:
     """A shape as the ops' own messages show it."""
+    if shape.rank is None:
+        return "?"
     known = ["?" if n is None else str(n) for n in shape]
     return f"[{','.join(known)}]"
 
@@ -170,7 +214,7 @@ def _read_integer(value: Any, name: str) -> int:
 
 def _read_border(padding: Any, mode: Any, rank: int) -> dict[str, Any]:
     """The attributes of what lies outside of images that have `rank` axes."""
-    padding, mode = _read_padding(padding), _read_mode(mode)
+    padding, mode = _read_padding(padding), read_mode(mode)
     if isinstance(padding, str):
         return {"padding": padding, "mode": mode}
     if len(padding) != rank:
@@ -199,9 +243,14 @@ def _read_padding(padding: Any) -> str | list[list[int]]:
     return pairs
 
 
-def _read_mode(mode: Any) -> str:
+def read_mode(mode: Any) -> str:
     """A name in upper case."""
     return _read_name(mode, "mode", _MODES)
+
+
+def read_reduction(reduction: Any, names: Sequence[str] = _REDUCTIONS) -> str:
+    """A name in upper case."""
+    return _read_name(reduction, "reduction", names)
 
 
 def _read_name(name: Any, argument: str, names: Sequence[str], *others: str) -> str:
@@ -266,7 +315,9 @@ def _plain(name: str, value: Any) -> Any:
         case "padding":
             return _read_padding(value)
         case "mode":
-            return _read_mode(value)
+            return read_mode(value)
+        case "reduction":
+            return read_reduction(value)
         case "constant_values":
             return _read_number(value)
     return None if value is None else read_integers(value, name)

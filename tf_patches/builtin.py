@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_patches import native
-from tf_patches.gradients import attributes, fold_gradient, register_extraction
+from tf_patches.gradients import fold_gradient
+from tf_patches.registry import attributes
+from tf_patches.vectorized import register_extraction
 
 _VARIABLE = "TF_PATCHES_ACCELERATE"
 

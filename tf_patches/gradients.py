@@ -1,136 +1,217 @@
-"""Gradients of the ops, and how `tf.vectorized_map` and jacobians map them.
+"""Gradients of the ops, made of the ops.
 
 The gradient of extraction is the fold, that of the fold is extraction, so
 derivatives of any order are defined.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_patches.native import ops
-
-try:
-    from tensorflow.python.ops.parallel_for import pfor
-except ImportError:  # It is private. Without it TensorFlow maps ops in a loop.
-    pfor = None
-
-_RegisterPFor = getattr(pfor, "RegisterPFor", None)
-
-# Those of both ops. The constant outside of images has no gradient.
-_GRID = ("ksizes", "strides", "rates", "padding", "explicit_paddings", "mode")
+from tf_patches.registry import GRID, PLACES, attributes, register
+from tf_patches.weights import (
+    are_given,
+    as_patches_have_them,
+    counted,
+    profiles_gradient,
+    wide,
+)
 
 
-def _register(registry: Any, name: str) -> Callable[[Callable], Callable]:
-    """Registers a function, unless an earlier import of the package has done so."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        if registry is not None:
-            with suppress(KeyError, AssertionError):  # gradient, converter
-                registry(name)(function)
-        return function
-
-    return register
-
-
-def attributes(op: Any, names: Sequence[str] = _GRID) -> dict[str, Any]:
-    """Those attributes of an op that are named."""
-    return {name: op.get_attr(name) for name in names}
-
-
-@_register(tf.RegisterGradient, "TFPatches>ExtractPatches")
+@register(tf.RegisterGradient, "TFPatches>ExtractPatches")
 def _extract_patches_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
-    return fold_gradient(op, gradient, **attributes(op))
+    return fold_gradient(op, gradient, **attributes(op, GRID))
 
 
 def fold_gradient(op: tf.Operation, gradient: Any, **grid: Any) -> tf.Tensor:
     """The gradient of an op that extracts patches, whatever the name of the op."""
     images = op.inputs[0]
-    static = images.shape
-    shape = (
-        tf.constant(static.as_list(), tf.int64)
-        if static.is_fully_defined()
-        else tf.shape(images, out_type=tf.int64)
+    folded = ops.tf_patches_fold_patches(
+        tf.convert_to_tensor(gradient), _shape_of(images), **grid
     )
-    folded = ops.tf_patches_fold_patches(tf.convert_to_tensor(gradient), shape, **grid)
-    folded.set_shape(static)
+    folded.set_shape(images.shape)
     return folded
 
 
-@_register(tf.RegisterGradient, "TFPatches>FoldPatches")
+def _shape_of(images: tf.Tensor) -> tf.Tensor:
+    static = images.shape
+    if static.is_fully_defined():
+        return tf.constant(static.as_list(), tf.int64)
+    return tf.shape(images, out_type=tf.int64)
+
+
+@register(tf.RegisterGradient, "TFPatches>FoldPatches")
 def _fold_patches_gradient(op: tf.Operation, gradient: Any) -> tuple[tf.Tensor, None]:
     patches = ops.tf_patches_extract_patches(
-        tf.convert_to_tensor(gradient), **attributes(op)
+        tf.convert_to_tensor(gradient), **attributes(op, GRID)
     )
     patches.set_shape(op.inputs[0].shape)
     return patches, None
 
 
-def _merge_batch(stacked: tf.Tensor) -> tf.Tensor:
-    """Makes one batch of the batches of all iterations."""
-    shape = tf.shape(stacked, out_type=tf.int64)
-    return tf.reshape(stacked, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+@register(tf.RegisterGradient, "TFPatches>ExtractPatchesAt")
+def _extract_patches_at_gradient(
+    op: tf.Operation, gradient: Any
+) -> tuple[tf.Tensor, None, None]:
+    images, positions, flips = op.inputs
+    none = tf.zeros([0], images.dtype)
+    folded = ops.tf_patches_fold_patches_at(
+        tf.convert_to_tensor(gradient),
+        positions,
+        flips,
+        _shape_of(images),
+        none,
+        none,
+        **attributes(op, PLACES),
+    )
+    folded.set_shape(images.shape)
+    return folded, None, None
 
 
-def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
-    """Makes of one batch the batches of all iterations, as `stacked` has them."""
-    batches = tf.shape(stacked, out_type=tf.int64)[:2]
-    shape = tf.shape(merged, out_type=tf.int64)[1:]
-    return tf.reshape(merged, tf.concat([batches, shape], 0))
+class _Fold(NamedTuple):
+    """A fold with a reduction or weights, wherever its patches lie.
 
-
-def register_extraction(
-    name: str, extract: Callable[..., tf.Tensor], names: Sequence[str]
-) -> None:
-    """Has the op `name`, run by `extract`, do all iterations as one batch.
-
-    Args:
-      name: The op.
-      extract: The function that runs it, on images and keywords.
-      names: The attributes that make the keywords.
+    Numbers of 16 bits come in float32, as the ops weight them.
     """
 
-    @_register(_RegisterPFor, name)
-    def convert(pfor_input: Any) -> Any:
-        images = pfor_input.stacked_input(0)
-        patches = extract(_merge_batch(images), **attributes(pfor_input, names))
-        return pfor.wrap(_split_batch(patches, images), True)
+    values: tf.Tensor  # of patches, with an axis of their own for taps and depth
+    weights: tf.Tensor | None  # as values have them
+    is_wanted_at_weights: bool
+    extract: Callable[[tf.Tensor], tf.Tensor]  # values out of images
+    cover: Callable[[], tf.Tensor]  # the sum of weights, of one channel
 
 
-register_extraction(
-    "TFPatches>ExtractPatches",
-    ops.tf_patches_extract_patches,
-    (*_GRID, "constant_values"),
-)
+def _at_values(
+    op: tf.Operation, gradient: Any, fold: _Fold
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """The gradients at the values of a fold, and at each of their weights if asked for.
+
+    With `E` the extraction and `F` the fold of sums, its adjoint: the sum is
+    `F(w p)`, so its gradient at `p` is `w E(g)`, at `w` `p E(g)`. The mean is
+    `F(w p) / F(w)`, so with `G = g / F(w)` they are `w E(G)` and `(p - E(mean)) E(G)`.
+    """
+    reduction = op.get_attr("reduction")
+    gradient, images = wide(tf.convert_to_tensor(gradient)), wide(op.outputs[0])
+    if reduction == b"MEAN":
+        gradient = tf.math.divide_no_nan(gradient, tf.math.conj(fold.cover()))
+    spread = fold.extract(gradient)
+    if fold.weights is None:
+        return spread, None
+    at_values = tf.math.conj(fold.weights) * counted(spread, fold.weights)
+    if not fold.is_wanted_at_weights:
+        return at_values, None
+    values = counted(fold.values, fold.weights, spread)
+    if reduction == b"MEAN":
+        values -= fold.extract(images)
+    return at_values, tf.math.conj(values) * spread
 
 
-def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
-    """The shape of every iteration's images: results of one shape are stacked."""
-    same = tf.debugging.assert_equal(
-        image_shapes,
-        image_shapes[:1],
-        "image_shape must be the same for every element that is mapped, but got",
+def _is_wanted(op: tf.Operation, *inputs: int) -> bool:
+    """Whether the gradient at any of some inputs is: only eager tapes say no."""
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    return not set(inputs) <= set(skipped)
+
+
+def _like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """A gradient as that of a tensor: of its dtype and shape."""
+    gradient = tf.reshape(gradient, _shape_of(tensor))
+    return tf.cast(gradient, tensor.dtype)
+
+
+@register(tf.RegisterGradient, "TFPatches>FoldPatchesAt")
+def _fold_patches_at_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
+    patches, positions, flips, image_shape, window, profiles = op.inputs
+    places = attributes(op, PLACES)
+    sizes = places["sizes"]
+    wide_window, wide_profiles = wide(window), wide(profiles)
+    weights = as_patches_have_them(wide_window, wide_profiles, sizes)
+
+    def extract(images: tf.Tensor) -> tf.Tensor:
+        return ops.tf_patches_extract_patches_at(images, positions, flips, **places)
+
+    def fold(values: tf.Tensor, *given: tf.Tensor) -> tf.Tensor:
+        return ops.tf_patches_fold_patches_at(
+            values,
+            positions,
+            flips,
+            _with_ends(image_shape, values),
+            *(given or [tf.zeros([0], values.dtype)] * 2),
+            **places,
+        )
+
+    def cover() -> tf.Tensor:
+        are_of_all = positions.shape.rank == 2 and flips.shape.rank in (1, 2)
+        batch = 1 if are_of_all else tf.shape(patches)[0]
+        shape = tf.stack([batch, tf.shape(patches)[1], *sizes, 1])
+        return fold(tf.ones(shape, wide_window.dtype), wide_window, wide_profiles)
+
+    reduction = op.get_attr("reduction")
+    if reduction in (b"MAX", b"MIN"):
+        # Those of the values that are equal to the image share the gradient.
+        is_chosen = tf.equal(patches, extract(op.outputs[0]))
+        gradient = wide(tf.convert_to_tensor(gradient))
+        count = fold(tf.cast(is_chosen, gradient.dtype))
+        shares = extract(tf.math.divide_no_nan(gradient, count))
+        chosen = tf.where(is_chosen, shares, tf.zeros([], shares.dtype))
+        return [_like(chosen, patches), *[None] * 5]
+    if reduction == b"SUM" and weights is None:
+        extracted = extract(tf.convert_to_tensor(gradient))
+        return [_like(extracted, patches), *[None] * 5]
+    at_patches, at_weights = _at_values(
+        op,
+        gradient,
+        _Fold(wide(patches), weights, _is_wanted(op, 4, 5), extract, cover),
     )
-    with tf.control_dependencies([] if same is None else [same]):
-        return tf.identity(image_shapes[0])
+    at_window = at_profiles = None
+    if at_weights is not None and are_given(window):
+        at_window = _like(tf.reduce_sum(at_weights, [0, 1, -1]), window)
+    elif at_weights is not None:
+        at_windows = tf.reduce_sum(at_weights, [0, -1])
+        at_profiles = profiles_gradient(at_windows, wide_profiles, sizes)
+        at_profiles = _like(at_profiles, profiles)
+    return [_like(at_patches, patches), None, None, None, at_window, at_profiles]
 
 
-@_register(_RegisterPFor, "TFPatches>FoldPatches")
-def _convert_fold_patches(pfor_input: Any) -> Any:
-    pfor_input.stack_inputs([0])
-    patches = pfor_input.stacked_input(0)
-    image_shape, shape_is_stacked, _ = pfor_input.input(1)
-    if shape_is_stacked:
-        image_shape = _the_only_one(image_shape)
-    image_shape = tf.cast(image_shape, tf.int64)
-    iterations = tf.shape(patches, out_type=tf.int64)[0]
-    images = ops.tf_patches_fold_patches(
-        _merge_batch(patches),
-        tf.concat([[iterations * image_shape[0]], image_shape[1:]], 0),
-        **attributes(pfor_input),
+def _with_ends(image_shape: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The shape of images that have the batch and the depth of values."""
+    ends = tf.shape(values, out_type=image_shape.dtype)
+    return tf.concat([ends[:1], image_shape[1:-1], ends[-1:]], 0)
+
+
+@register(tf.RegisterGradient, "TFPatches>FoldWeightedPatches")
+def _fold_weighted_patches_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
+    patches, image_shape, window = op.inputs
+    grid = attributes(op, GRID)
+    wide_window = wide(window)
+    taps = math.prod(grid["ksizes"])
+    weights = tf.reshape(wide_window, [taps, 1]) if are_given(window) else None
+
+    def split(patches: tf.Tensor) -> tf.Tensor:
+        """Patches with an axis for taps, and another for depth."""
+        shape = tf.shape(patches, out_type=tf.int64)
+        ends = tf.stack([tf.constant(taps, tf.int64), shape[-1] // taps])
+        return tf.reshape(patches, tf.concat([shape[:-1], ends], 0))
+
+    def cover() -> tf.Tensor:
+        counts = tf.shape(patches, out_type=tf.int64)[1:-1]
+        ones = tf.ones(tf.concat([[1], counts, [taps]], 0), wide_window.dtype)
+        shape = _with_ends(image_shape, split(ones))
+        return ops.tf_patches_fold_weighted_patches(ones, shape, wide_window, **grid)
+
+    def extract(images: tf.Tensor) -> tf.Tensor:
+        return split(ops.tf_patches_extract_patches(images, **grid))
+
+    at_patches, at_weights = _at_values(
+        op,
+        gradient,
+        _Fold(split(wide(patches)), weights, _is_wanted(op, 2), extract, cover),
     )
-    return pfor.wrap(
-        tf.reshape(images, tf.concat([[iterations], image_shape], 0)), True
-    )
+    at_window = None
+    if at_weights is not None:
+        others = tf.range(tf.rank(at_weights) - 2)
+        at_window = tf.reduce_sum(at_weights, tf.concat([others, [-1]], 0))
+        at_window = _like(at_window, window)
+    return [_like(at_patches, patches), None, at_window]

@@ -9,23 +9,35 @@ import tensorflow as tf
 from tf_patches.arguments import invalid
 
 _LARGEST = 2**63 - 1
+_RANKS = (3, 4, 5)  # of images
 
 
 def read_dimensions(image_shape: Any) -> Any:
-    """`image_shape`, as a list if it is a `tf.TensorShape`."""
+    """`image_shape`, as a list if it is a `tf.TensorShape` or images of known shape."""
     dimensions = image_shape
+    if isinstance(image_shape, (tf.Tensor, tf.Variable, np.ndarray)):
+        dimensions = _known_dimensions(image_shape)
     if isinstance(image_shape, tf.TensorShape):
         known = image_shape.rank is not None
         dimensions = image_shape.as_list() if known else [None, None]
     if isinstance(dimensions, (list, tuple)) and any(n is None for n in dimensions[1:]):
         raise ValueError(
-            f"Only the batch of image_shape may be None, but got {image_shape!r}."
+            f"Only the batch of image_shape may be None, but got {image_shape!r}. "
+            "Where more of it is unknown, pass a tensor of that shape, such as the "
+            "images, as image_shape."
         )
     return dimensions
 
 
+def _known_dimensions(tensor: Any) -> Any:
+    """The dimensions of images, if they are images, and all of them are known."""
+    shape = tf.TensorShape(tensor.shape)
+    known = shape.rank in _RANKS and shape.is_fully_defined()
+    return shape.as_list() if known else tensor
+
+
 def read_image_shape(image_shape: Any, patches: tf.Tensor) -> Any:
-    """`image_shape` with a batch of None filled in, as a tensor if it is a list.
+    """`image_shape` as a vector, if it is a list or images; the batch may be None.
 
     TensorFlow would cast lists to int32, and so drop the upper bits, or what follows
     the point.
@@ -33,6 +45,8 @@ def read_image_shape(image_shape: Any, patches: tf.Tensor) -> Any:
     dimensions = read_dimensions(image_shape)
     if isinstance(dimensions, np.ndarray):
         return tf.constant(dimensions)
+    if tf.is_tensor(dimensions) and dimensions.shape.rank in _RANKS:
+        return tf.shape(dimensions, out_type=tf.int64)
     if not isinstance(dimensions, (list, tuple)):
         return dimensions
     if dimensions and dimensions[0] is None:

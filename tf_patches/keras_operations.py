@@ -1,13 +1,17 @@
 """The ops as Keras operations, for Keras' symbolic tensors and `.keras` files."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_patches import ops
+from tf_patches import ops, placed
 from tf_patches.arguments import plain
+from tf_patches.dispatch import any_symbolic
+from tf_patches.image_shape import read_dimensions
 
 _PACKAGE = "tf_patches"
 
@@ -38,6 +42,41 @@ _register(ops.extract_patches)
 _register(ops.extract_image_patches)
 _register(ops.extract_volume_patches)
 _register(ops.fold_patches)
+_register(placed.extract_patches_at)
+_register(placed.fold_patches_at)
+
+
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor)
+
+
+def _spec(tensor: Any) -> Any:
+    spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
+    return spec(tensor.shape, tensor.dtype)
+
+
+def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The Keras tensors that `call` makes of arguments that hold Keras tensors.
+
+    As Keras finds it, but TensorFlow's errors come through as they are.
+    """
+    arguments = args, kwargs
+    symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
+
+    def call_with(*tensors: Any) -> Any:
+        given = iter(tensors)
+        args, kwargs = keras.tree.map_structure(
+            lambda x: next(given) if _is_symbolic(x) else x, arguments
+        )
+        return call(*args, **kwargs)
+
+    traced = tf.function(call_with, autograph=False).get_concrete_function(
+        *map(_spec, symbolic)
+    )
+    return keras.tree.map_structure(
+        lambda spec: keras.KerasTensor(spec.shape.as_list(), spec.dtype.name),
+        traced.structured_outputs,
+    )
 
 
 class _PatchOperation(keras.Operation):
@@ -47,15 +86,8 @@ class _PatchOperation(keras.Operation):
         super().__init__(name=name)
         self._grid = grid
 
-    def compute_output_spec(self, tensor: Any) -> Any:
-        """As inherited, but lets TensorFlow's errors through as they are."""
-        spec = tf.SparseTensorSpec if tensor.sparse else tf.TensorSpec
-        traced = tf.function(self.call, autograph=False).get_concrete_function(
-            spec(tensor.shape, tensor.dtype)
-        )
-        return keras.KerasTensor(
-            traced.output_shapes.as_list(), traced.output_dtypes.name
-        )
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return output_spec(self.call, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**plain(self._grid), "name": self.name}
@@ -78,10 +110,19 @@ class ExtractVolumePatches(_PatchOperation):
 
 
 @_register
-class FoldPatches(_PatchOperation):
-    """`fold_patches`."""
+class ExtractPatchesAt(_PatchOperation):
+    """`extract_patches_at`."""
 
-    def __init__(self, image_shape: Any, name: str | None = None, **grid: Any) -> None:
+    def call(self, images: Any, positions: Any, flips: Any = None) -> Any:
+        return placed.extract_patches_at(images, positions, flips=flips, **self._grid)
+
+
+class _FoldOperation(_PatchOperation):
+    """An op that makes images of a shape."""
+
+    def __init__(
+        self, image_shape: Any = None, name: str | None = None, **grid: Any
+    ) -> None:
         super().__init__(name, **grid)
         if tf.is_tensor(image_shape):
             image_shape = tf.get_static_value(image_shape)
@@ -89,8 +130,49 @@ class FoldPatches(_PatchOperation):
             image_shape = image_shape.tolist()
         self._image_shape = image_shape
 
-    def call(self, patches: Any) -> Any:
-        return ops.fold_patches(patches, self._image_shape, **self._grid)
+    @classmethod
+    def of(cls, image_shape: Any, name: str | None, **grid: Any) -> Callable[..., Any]:
+        """The op of a shape, which is an input where it is of Keras tensors."""
+        image_shape = read_dimensions(image_shape)
+        if not any_symbolic(image_shape=image_shape):
+            return cls(image_shape, name, **grid)
+        operation: Any = cls(None, name, **grid)
+        return partial(operation, image_shape=image_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {"image_shape": self._image_shape, **super().get_config()}
+
+    def _shape(self, given: Any) -> Any:
+        return self._image_shape if given is None else given
+
+
+@_register
+class FoldPatches(_FoldOperation):
+    """`fold_patches`."""
+
+    def call(self, patches: Any, weights: Any = None, image_shape: Any = None) -> Any:
+        return ops.fold_patches(
+            patches, self._shape(image_shape), weights=weights, **self._grid
+        )
+
+
+@_register
+class FoldPatchesAt(_FoldOperation):
+    """`fold_patches_at`."""
+
+    def call(
+        self,
+        patches: Any,
+        positions: Any,
+        flips: Any = None,
+        weights: Any = None,
+        image_shape: Any = None,
+    ) -> Any:
+        return placed.fold_patches_at(
+            patches,
+            positions,
+            self._shape(image_shape),
+            flips=flips,
+            weights=weights,
+            **self._grid,
+        )

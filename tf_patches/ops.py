@@ -1,13 +1,11 @@
-"""The public functions: patches out of images, and patches back into images."""
+"""The public functions of a grid: patches out of images, and back into images."""
 
-import inspect
-import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
+from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
     Integers,
     Mode,
@@ -18,37 +16,16 @@ from tf_patches.arguments import (
     read_attributes,
     read_constant,
     read_integers,
+    read_reduction,
     shape_text,
 )
-from tf_patches.image_shape import read_dimensions, read_image_shape
+from tf_patches.dispatch import any_symbolic, is_symbolic, op
+from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _op(function: _Function) -> _Function:
-    """Makes a function one that TensorFlow treats as its own.
-
-    It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
-    """
-    signature = inspect.signature(function)
-    # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
-    # argument is missing; it knows no arguments that go by keyword alone.
-    known = [
-        parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=None)
-        for parameter in signature.parameters.values()
-    ]
-    vars(function)["__signature__"] = signature.replace(parameters=known)
-    op = tf.__internal__.dispatch.add_dispatch_support(function)
-    op.__signature__ = signature
-    del vars(function)["__signature__"]
-    # The mark that AutoGraph looks for, without a wrapper's microsecond.
-    mark = tf.autograph.experimental.do_not_convert(function)
-    vars(op).update(vars(mark) | vars(op))
-    return op
+from tf_patches.weights import read_window
 
 
-@_op
+@op
 def extract_patches(
     images: Any,
     sizes: Integers,
@@ -183,7 +160,7 @@ def extract_patches(
     return _extract(images, sizes, strides, rates, padding, name, mode, constant_values)
 
 
-@_op
+@op
 def extract_image_patches(
     images: Any,
     ksizes: Integers | None = None,
@@ -255,7 +232,7 @@ def _extract(
     sizes_name: str = "sizes",
 ) -> tf.Tensor:
     if not isinstance(images, tf.Tensor):
-        if _is_symbolic(images, "images"):
+        if is_symbolic(images, "images"):
             from tf_patches.keras_operations import ExtractPatches
 
             return ExtractPatches(
@@ -277,7 +254,7 @@ def _extract(
     )
 
 
-@_op
+@op
 def extract_volume_patches(
     input: Any,
     ksizes: Integers,
@@ -326,7 +303,7 @@ def extract_volume_patches(
       array([0, 3], dtype=int32)
     """
     if not isinstance(input, tf.Tensor):
-        if _is_symbolic(input, "input"):
+        if is_symbolic(input, "input"):
             from tf_patches.keras_operations import ExtractVolumePatches
 
             return ExtractVolumePatches(
@@ -358,7 +335,7 @@ def extract_volume_patches(
     )
 
 
-@_op
+@op
 def fold_patches(
     patches: Any,
     image_shape: Any,
@@ -370,14 +347,23 @@ def fold_patches(
     *,
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
+    reduction: Literal["SUM", "MEAN", "sum", "mean"] = "sum",
+    weights: Any = None,
 ) -> tf.Tensor:
-    """Sums patches back into images: the adjoint of `extract_patches`.
+    """Puts patches back into images; their sum is the adjoint of `extract_patches`.
 
     Each pixel becomes the sum of the values that the patches over it hold for
     it; a pixel in no patch becomes zero. Patches that do not overlap are thus
-    put back as they were. Where they overlap, divide by the fold of ones to
-    average them, with `tf.math.divide_no_nan`: the fold of ones is zero where no
-    patch lies. With a mode that shows pixels of the image outside of it, the values
+    put back as they were. Where they overlap, `reduction="mean"` averages them.
+    With `weights`, which are the same for every patch, each value is multiplied by
+    the weight of its place in the patch, and the mean is the weighted mean:
+
+        sum:   image[pixel] = sum(weight * value)
+        mean:  image[pixel] = sum(weight * value) / sum(weight)
+
+    over all values of patches that lie on the pixel; the mean is zero where the sum of
+    weights is. A value whose weight is zero is left out, NaN and infinity too. With a
+    mode that shows pixels of the image outside of it, the values
     that patches hold for them there are added too; with mode CONSTANT, what patches
     hold from outside is dropped.
 
@@ -391,7 +377,8 @@ def fold_patches(
 
     which begins with zero and rounds to the dtype at every addition. So the sum is the
     same on every run, and equals TensorFlow's own gradient to the bit, except for NaN
-    payloads where several NaNs are added.
+    payloads where several NaNs are added. Weighted sums and means are taken in the same
+    order, those of float16 and bfloat16 in float32, rounded once at the end.
 
     Args:
       patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
@@ -400,7 +387,9 @@ def fold_patches(
         `KerasTensor`.
       image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
         `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
-        may be None, for that of `patches`.
+        may be None, for that of `patches`. Or a tensor of that shape, such as the
+        images: its shape counts. Where `patches` is a `KerasTensor`, so may be this
+        tensor, or a number of the list.
       sizes: As given to `extract_patches`.
       strides: As given to `extract_patches`.
       rates: As given to `extract_patches`.
@@ -409,15 +398,23 @@ def fold_patches(
       mode: As given to `extract_patches`.
       constant_values: Not used: taken so that the arguments of `extract_patches` serve
         here too.
+      reduction: "sum" or "mean", in lower or upper case. Integers have no mean: cast
+        them to float32.
+      weights: A window `[size_rows, size_cols]`, a tensor of the dtype of `patches` or
+        an array of numbers; or a list of its factors, one vector `[size]` for each axis
+        of space, whose outer product is the window.
 
     Returns:
       A tensor of shape `image_shape` and the dtype of `patches`. It has a
-      gradient, of any order, with respect to `patches`.
+      gradient, of any order, with respect to `patches` and `weights`. The gradient
+      with respect to a value whose weight is zero is zero. A value that is not finite
+      adds nothing to the gradient with respect to a weight of zero.
 
     Raises:
       tf.errors.InvalidArgumentError: If `image_shape` is not one integer of at
         least 0 for each axis of `patches`, or if `patches` does not have the shape of
-        its patches.
+        its patches; if `reduction` is none of its names, or the mean of integers; or
+        if `weights` do not have the shape of a patch.
       ValueError: If `image_shape` leaves more open than the batch.
       OpError, TypeError, ValueError: As `extract_patches`, for every other
         argument.
@@ -429,29 +426,45 @@ def fold_patches(
       array([[1., 2., 1.],
              [2., 4., 2.],
              [1., 2., 1.]], dtype=float32)
+      >>> tf_patches.fold_patches(
+      ...     patches, [1, 3, 3, 1], **grid, reduction="mean")[0, :, :, 0].numpy()
+      array([[1., 1., 1.],
+             [1., 1., 1.],
+             [1., 1., 1.]], dtype=float32)
     """
-    if not isinstance(patches, tf.Tensor):
-        if _is_symbolic(patches, "patches"):
+    if not isinstance(patches, tf.Tensor) or weights is not None:
+        if any_symbolic(patches=patches, weights=weights):
             from tf_patches.keras_operations import FoldPatches
 
-            return FoldPatches(
-                read_dimensions(image_shape),
+            return FoldPatches.of(
+                image_shape,
                 name,
                 sizes=sizes,
                 strides=strides,
                 rates=rates,
                 padding=padding,
                 mode=mode,
-            )(patches)
+                reduction=reduction,
+            )(patches, weights=weights)
         patches = tf.convert_to_tensor(patches)
     image_shape = read_image_shape(image_shape, patches)
     shape = _known_rank(patches, image_shape)
-    if are_plain(shape.rank, sizes, strides, rates, padding, mode):
+    kind = read_reduction(reduction, ("SUM", "MEAN"))
+    is_plain_sum = kind == "SUM" and weights is None
+    if is_plain_sum and are_plain(shape.rank, sizes, strides, rates, padding, mode):
         return ops.tf_patches_fold_patches(
             patches, image_shape, sizes, strides, rates, padding, name=name
         )
     attributes = read_attributes("patches", shape, sizes, strides, rates, padding, mode)
-    return ops.tf_patches_fold_patches(patches, image_shape, **attributes, name=name)
+    if is_plain_sum:
+        return ops.tf_patches_fold_patches(
+            patches, image_shape, **attributes, name=name
+        )
+    taps = attributes["ksizes"][1:-1]
+    window = read_window(weights, patches, taps)
+    return ops.tf_patches_fold_weighted_patches(
+        patches, image_shape, window, **attributes, reduction=kind, name=name
+    )
 
 
 def _known_rank(patches: tf.Tensor, image_shape: Any) -> tf.TensorShape:
@@ -461,26 +474,3 @@ def _known_rank(patches: tf.Tensor, image_shape: Any) -> tf.TensorShape:
         if rank in (3, 4, 5):
             return tf.TensorShape([None] * rank)
     return patches.shape
-
-
-def _is_symbolic(tensor: Any, name: str) -> bool:
-    """Whether a tensor is a Keras tensor; refuses ragged tensors."""
-    if isinstance(tensor, tf.Tensor):
-        return False
-    if isinstance(tensor, tf.RaggedTensor):
-        kind = ValueError if tf.executing_eagerly() else TypeError  # TensorFlow's
-        raise kind(
-            f"{name} must be a dense tensor, but got a RaggedTensor. "
-            f"Pass {name}.to_tensor()."
-        )
-    # Where Keras has not been imported there are no Keras tensors.
-    symbolic: Any = getattr(sys.modules.get("keras"), "KerasTensor", ())
-    if not isinstance(tensor, symbolic):
-        return False
-    if tensor.ragged:
-        raise TypeError(
-            f"{name} must be a dense tensor, but got a ragged KerasTensor. Make it "
-            f"dense, as {name}.to_tensor() does for a RaggedTensor: "
-            f"keras.ops.convert_to_tensor({name}, ragged=False)."
-        )
-    return True

@@ -1,0 +1,64 @@
+"""What makes a function TensorFlow's own, and where Keras tensors reach a function."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tensorflow as tf
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def op(function: _Function) -> _Function:
+    """Makes a function one that TensorFlow treats as its own.
+
+    It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
+    """
+    signature = inspect.signature(function)
+    # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
+    # argument is missing; it knows no arguments that go by keyword alone.
+    known = [
+        parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=None)
+        for parameter in signature.parameters.values()
+    ]
+    vars(function)["__signature__"] = signature.replace(parameters=known)
+    dispatched = tf.__internal__.dispatch.add_dispatch_support(function)
+    dispatched.__signature__ = signature
+    del vars(function)["__signature__"]
+    # The mark that AutoGraph looks for, without a wrapper's microsecond.
+    mark = tf.autograph.experimental.do_not_convert(function)
+    vars(dispatched).update(vars(mark) | vars(dispatched))
+    return dispatched
+
+
+def is_symbolic(tensor: Any, name: str) -> bool:
+    """Whether a tensor is a Keras tensor; refuses ragged tensors."""
+    if isinstance(tensor, tf.Tensor):
+        return False
+    if isinstance(tensor, tf.RaggedTensor):
+        kind = ValueError if tf.executing_eagerly() else TypeError  # TensorFlow's
+        raise kind(
+            f"{name} must be a dense tensor, but got a RaggedTensor. "
+            f"Pass {name}.to_tensor()."
+        )
+    # Where Keras has not been imported there are no Keras tensors.
+    symbolic: Any = getattr(sys.modules.get("keras"), "KerasTensor", ())
+    if not isinstance(tensor, symbolic):
+        return False
+    if tensor.ragged:
+        raise TypeError(
+            f"{name} must be a dense tensor, but got a ragged KerasTensor. Make it "
+            f"dense, as {name}.to_tensor() does for a RaggedTensor: "
+            f"keras.ops.convert_to_tensor({name}, ragged=False)."
+        )
+    return True
+
+
+def any_symbolic(**tensors: Any) -> bool:
+    """Whether one of tensors, or of lists of tensors, is a Keras tensor."""
+    symbolic = False
+    for name, value in tensors.items():
+        for tensor in value if isinstance(value, (list, tuple)) else [value]:
+            symbolic |= is_symbolic(tensor, name)
+    return symbolic
