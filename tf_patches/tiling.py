@@ -16,6 +16,7 @@ from tf_patches.arguments import (
     checked,
     invalid,
     read_integers,
+    read_mode,
     shape_text,
 )
 from tf_patches.placed import extract_patches_at, fold_patches_at
@@ -151,7 +152,7 @@ class Tiling:
         self.tile_size = _read_sizes(tile_size, "tile_size", len(self.image_size))
         self.stride = _read_stride(overlap, stride, self.tile_size)
         self.remainder = _read_name(remainder, "remainder", _REMAINDERS)
-        self.mode = mode
+        self.mode: Any = read_mode(mode)
         self.constant_values = constant_values
         names = _AXES[-len(self.image_size) :]
         self._axes = [
@@ -593,7 +594,8 @@ def _read_indices(indices: Any, count: Any) -> Any:
             f"{indices!r}."
         )
     if len(given.shape) != 1:
-        invalid(f"indices must be of shape [count], but got {shape_text(given.shape)}.")
+        shape = shape_text(tf.TensorShape(given.shape))
+        invalid(f"indices must be of shape [count], but got shape {shape}.")
     lib = array_module(given)
     given = lib.asarray(given, np.int64)
     return checked(
