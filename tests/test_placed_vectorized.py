@@ -268,6 +268,19 @@ def test_nan_that_weights_of_turns_leave_out(caplog):
     check(fold, [(patches, "turn's"), (weights, "turn's")], caplog)
 
 
+def test_largest_with_weights_of_turns():
+    patches = normal(TURNS, 1, 1, 2, 2, 1)
+
+    def fold(turn):
+        patches, weights = turn
+        return tf_patches.fold_patches_at(
+            patches, [[0, 0]], [1, 2, 2, 1], reduction="max", weights=weights
+        )
+
+    with pytest.raises(ValueError, match=r"weights must be none.*MAX"):
+        tf.vectorized_map(fold, (patches, np.ones([TURNS, 2, 2], np.float32)))
+
+
 def test_image_shapes_of_turns(caplog):
     patches = normal(TURNS, BATCH, COUNT, 2, 3, 1)
 
