@@ -697,6 +697,7 @@ IMAGES, TILES, TILE = (
         ("merge", [TILES, np.ones(8)], ValueError, r"blend.*\[8, 8\].*\[8\]"),
         ("merge", [TILES, [np.ones(8)]], ValueError, r"blend.*2 factors.*\[8\]"),
         ("merge", [TILE, "max", [12]], ValueError, "indices.*12"),
+        ("merge", [TILES[:, :2], "crop", [3, 3]], ValueError, r"once.*\[3, 3\]"),
         ("merge", [TILE, "max", [1, 2]], ValueError, "tiles.* 2"),
     ],
 )

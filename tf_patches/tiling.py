@@ -164,7 +164,7 @@ class Tiling:
         ]
         self.counts = tuple(_length(axis.starts) for axis in self._axes)
         self.count = math.prod(self.counts)
-        self.positions = _positions(self._axes, self._places(None))
+        self.positions = _positions(self._axes, self._places(self._numbers(None)))
 
     def __repr__(self) -> str:
         """The plan as it is written."""
@@ -196,7 +196,7 @@ class Tiling:
             `ValueError`.
           TypeError: If `indices` are neither integers nor bools.
         """
-        positions = _positions(self._axes, self._places(indices))
+        positions = _positions(self._axes, self._places(self._numbers(indices)))
         return tf.nest.map_structure(
             lambda tensor: extract_patches_at(
                 self._checked_images(read_tensor(tensor, "images")),
@@ -224,7 +224,8 @@ class Tiling:
         along the axis, i a pixel of it, x = i - (n - 1) / 2:
 
             average    1
-            gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI
+            gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI, which limits the
+                       product from below, not each factor
             hann       ½ (1 - cos(2π (i + 1) / (n + 1))): as TorchIO
             linear     min(i + 1, n - i)
             cosine     sin²(π (i + ½) / 2o) over the o pixels that a tile shares with
@@ -251,7 +252,8 @@ class Tiling:
             list or tuple with its factor for each axis.
           indices: Which tiles there are, as given to `cut`; by default all. Pixels
             under none of them are 0. With "crop" a tile gives the same pixels as if
-            all tiles were there.
+            all tiles were there, and must be named once. Other means count a tile as
+            often as it is named.
           name: A name for the operation.
 
         Returns:
@@ -267,7 +269,10 @@ class Tiling:
         """
         if isinstance(blend, str):
             blend = _read_name(blend, "blend", _BLENDS)
-        places = self._places(indices)
+        numbers = self._numbers(indices)
+        if isinstance(blend, str) and blend == "crop":
+            _check_once(numbers)
+        places = self._places(numbers)
         return tf.nest.map_structure(
             lambda tensor: self._merge(
                 read_tensor(tensor, "tiles"), blend, places, name
@@ -299,10 +304,14 @@ class Tiling:
             weights=_weights(blend, axes, places, tiles.dtype),
         )
 
-    def _places(self, indices: Any) -> list[Any]:
-        """For each axis the numbers of tiles along it, of all tiles or of `indices`."""
-        count = self.count
-        numbers = _range(count) if indices is None else _read_indices(indices, count)
+    def _numbers(self, indices: Any) -> Any:
+        """The numbers of all tiles, or of those that `indices` names."""
+        if indices is None:
+            return _range(self.count)
+        return _read_indices(indices, self.count)
+
+    def _places(self, numbers: Any) -> list[Any]:
+        """For each axis the numbers of tiles along it."""
         places = []
         for along in reversed(self.counts[1:]):
             places.append(numbers % along)
@@ -609,6 +618,15 @@ def _read_indices(indices: Any, count: Any) -> Any:
         lib.all((given >= 0) & (given < count)),
         f"indices must be from 0 to below the count of tiles, {_text(count)}.",
     )
+
+
+def _check_once(numbers: Any) -> None:
+    """Refuses a tile that is there twice, as far as that is known."""
+    if isinstance(numbers, np.ndarray) and len(np.unique(numbers)) < len(numbers):
+        invalid(
+            "indices must name each tile once, as blend='crop' adds tiles, but got "
+            f"{numbers.tolist()}."
+        )
 
 
 def _read_mask(mask: Any, count: Any) -> Any:
