@@ -372,6 +372,13 @@ def test_without_keras(lack):
         patches = tf_patches.extract_patches(tf.ones([2, 8, 6, 3]), **{GRID!r})
         assert patches.shape == (2, 4, 3, 27)
         assert "tf_patches.keras_operations" not in sys.modules
+        assert not hasattr(tf_patches, "no_such_name")
+        try:
+            tf_patches.layers
+        except ModuleNotFoundError as error:
+            assert error.name == "keras"
+        else:
+            raise AssertionError
         """
     )
 

@@ -182,12 +182,7 @@ class FoldPatchesAtOp : public OpKernel {
     const std::vector<int64_t>& sizes = attributes_.sizes;
     weights->window = DataOf(window);
     weights->profiles = DataOf(profiles);
-    const bool compares =
-        reduction_ == Reduction::kMax || reduction_ == Reduction::kMin;
-    if (weights->exist() && compares) {
-      return absl::InvalidArgumentError(
-          "weights must be none for reduction MAX or MIN.");
-    }
+    if (weights->exist() && IsExtreme(reduction_)) return WrongExtremes();
     if (weights->window != nullptr && weights->profiles != nullptr) {
       return absl::InvalidArgumentError(
           "weights must be a window or its factors by axis, not both.");
