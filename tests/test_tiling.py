@@ -550,6 +550,19 @@ def test_one_plan_in_functions_data_sets_and_out_of_them():
     )
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("blend", ["average", "cosine", "crop", "max"])
+def test_under_xla(blend, known):
+    def round_trip(images):
+        tiling = tf_patches.Tiling(tf.shape(images)[1:-1], 8, 0.5)
+        return tiling.merge(tiling.cut(images), blend)
+
+    images = noise([2, 20, 30, 3])
+    signature = [images.shape if known else [None, None, None, 3]]
+    compiled = in_graph(round_trip, images, signature=signature, jit_compile=True)
+    np.testing.assert_allclose(compiled, images, rtol=1e-6)
+
+
 def test_in_a_session():
     images = noise([2, 20, 31, 3])
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
