@@ -648,6 +648,7 @@ PLAN = dict(image_size=[20, 30], tile_size=8)
         ({"image_size": [20.0, 30]}, TypeError, r"image_size.*20\.0"),
         ({"image_size": tf.constant([1.0])}, TypeError, "image_size"),
         ({"image_size": [20, -1]}, ValueError, "image_size.*-1"),
+        ({"image_size": [2**70]}, ValueError, f"image_size.*{2**70}"),
         ({"image_size": []}, ValueError, r"image_size.*\[\]"),
         ({"image_size": [1, 2, 3, 4]}, ValueError, r"image_size.*\[1, 2, 3, 4\]"),
         ({"tile_size": 0}, ValueError, "tile_size.* 0"),
