@@ -151,6 +151,15 @@ inline absl::Status CheckReduction(Reduction reduction,
   return absl::OkStatus();
 }
 
+// Whether what is so reduced can have weights, if it has.
+inline absl::Status CheckIsWeighted(Reduction reduction, bool is_weighted) {
+  const bool compares =
+      reduction == Reduction::kMax || reduction == Reduction::kMin;
+  if (!is_weighted || !compares) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "weights must be none for reduction MAX or MIN.");
+}
+
 }  // namespace tf_patches
 
 #endif  // TF_PATCHES_TENSORFLOW_REQUEST_H_

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +17,7 @@
 #include "xla/literal_util.h"
 #include "xla/places.h"
 #include "xla/primitive_util.h"
+#include "xla/values.h"
 #include "xla/xla_data.pb.h"
 
 namespace tf_patches {
@@ -27,11 +28,6 @@ using ::xla::XlaBuilder;
 using ::xla::XlaOp;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-int64_t Product(absl::Span<const int64_t> numbers) {
-  return std::accumulate(numbers.begin(), numbers.end(), int64_t{1},
-                         std::multiplies<>());
-}
 
 // The axes of a reduced grid, outermost first, less those of a single pixel.
 std::vector<Axis> AxesOf(const PatchGrid& grid) {
@@ -49,11 +45,6 @@ Shape OfEach(const std::vector<Axis>& axes, int64_t Axis::* number) {
   return numbers;
 }
 
-// How many places apart neighbours along `axis` are in a tensor of `shape`.
-int64_t StepOf(const Shape& shape, size_t axis) {
-  return Product(absl::MakeSpan(shape).subspan(axis + 1));
-}
-
 // `[batch, ..., depth]`
 Shape Whole(const PatchGrid& grid, Shape space) {
   space.insert(space.begin(), grid.batch);
@@ -61,44 +52,12 @@ Shape Whole(const PatchGrid& grid, Shape space) {
   return space;
 }
 
-// `values[:, places, :]`, and `otherwise` for what lies nowhere. `values` are
-// `[batch, all places, depth]`, `places` of `shape`.
-XlaOp Fetch(const PatchGrid& grid, XlaOp values, XlaOp places,
-            const Shape& shape, XlaOp otherwise) {
-  const int64_t rank = shape.size();
-  xla::GatherDimensionNumbers dimensions;
-  dimensions.add_offset_dims(0);
-  dimensions.add_offset_dims(rank + 1);
-  dimensions.add_collapsed_slice_dims(1);
-  dimensions.add_start_index_map(1);
-  dimensions.set_index_vector_dim(rank);
-  // A negative index fetches what is at 0.
-  const XlaOp fetched =
-      xla::Gather(values, places, dimensions, {grid.batch, 1, grid.depth});
-
-  const Shape all = Whole(grid, shape);
-  std::vector<int64_t> axes(rank);
-  std::iota(axes.begin(), axes.end(), 1);
-  return xla::Select(xla::BroadcastInDim(places >= 0, all, axes), fetched,
-                     xla::Broadcast(otherwise, all));
-}
-
-// An integer of as many bits: nothing rounds it, or makes a NaN quiet.
-PrimitiveType BitsOf(PrimitiveType type) {
-  if (!xla::primitive_util::IsFloatingPointType(type)) return type;
-  return xla::primitive_util::UnsignedIntegralTypeForBitWidth(
-      xla::primitive_util::BitWidth(type));
-}
-
 // How many values one turn of the loop adds to each pixel: the more, the less
 // often do patches and sums pass through memory, but the longer XLA compiles,
 // up to this bound. 16-bit sums must be rounded at every addition, and within
 // a turn XLA keeps them in float.
 int64_t MostAdditions(PrimitiveType type) {
-  return xla::primitive_util::IsFloatingPointType(type) &&
-                 xla::primitive_util::BitWidth(type) == 16
-             ? 1
-             : 16;
+  return IsShortFloat(type) ? 1 : 16;
 }
 
 // A sum that begins with +0 is never -0, but XLA takes 0 + x for x.
@@ -184,7 +143,8 @@ class FoldLoop {
       for (size_t axis = 1; axis < parts.size(); ++axis) {
         places = places + nth(n, axis);
       }
-      sums = sums + Fetch(grid_, values, places, pixels_, zero);
+      sums =
+          sums + Fetch(grid_.batch, grid_.depth, values, places, pixels_, zero);
     }
     return sums;
   }
@@ -198,6 +158,26 @@ class FoldLoop {
   int64_t turns_;
   int64_t additions_;
 };
+
+// The sum of what each value counts for that is added to a pixel, of
+// `grid.image_shape()`. `window` is that of a patch.
+XlaOp FoldWindow(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
+  // Of one image, as all images are covered alike.
+  PatchGrid single = grid;
+  single.batch = 1;
+  single.depth = 1;
+  const Shape patches = single.patches_shape();
+  const int64_t axes = grid.axes;
+  // Or XLA would fold constants while it compiles.
+  const XlaOp sums =
+      LowerFoldPatches(single, type,
+                       xla::OptimizationBarrier(
+                           xla::BroadcastInDim(window, patches, {axes + 1})));
+  const Shape image = grid.image_shape();
+  const Shape space(image.begin() + 1, image.end() - 1);
+  return xla::BroadcastInDim(xla::Reshape(sums, space), image,
+                             AxesFrom(1, axes));
+}
 
 }  // namespace
 
@@ -230,8 +210,9 @@ XlaOp LowerExtractPatches(const PatchGrid& grid, PrimitiveType type,
   const XlaOp values =
       xla::Reshape(xla::BitcastConvertType(images, bits),
                    {reduced.batch, pixels.count(), reduced.depth});
-  const XlaOp patches = Fetch(reduced, values, places, taps,
-                              ConstantOf(images.builder(), bits, constant));
+  const XlaOp patches =
+      Fetch(reduced.batch, reduced.depth, values, places, taps,
+            ConstantOf(images.builder(), bits, constant));
   return xla::BitcastConvertType(xla::Reshape(patches, grid.patches_shape()),
                                  type);
 }
@@ -268,6 +249,29 @@ XlaOp LowerFoldPatches(const PatchGrid& grid, PrimitiveType type,
     return xla::ConcatInDim(builder, images, 1 + axis);
   };
   return xla::Reshape(fold(), grid.image_shape());
+}
+
+XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
+                               Reduction reduction,
+                               std::optional<XlaOp> weights, XlaOp patches) {
+  const bool is_mean = reduction == Reduction::kMean;
+  if (!weights && !is_mean) return LowerFoldPatches(grid, type, patches);
+  const PrimitiveType wide = WeightedType(type);
+  const int64_t pixels = grid.patch_depth() / grid.depth;
+  XlaOp values = xla::ConvertElementType(patches, wide);
+  XlaOp window = xla::Broadcast(xla::One(patches.builder(), wide), {pixels});
+  if (weights) {
+    const Shape by_pixel = {grid.patch_count(), pixels, grid.depth};
+    window = xla::Reshape(xla::ConvertElementType(*weights, wide), {pixels});
+    values = xla::Reshape(Weighted(xla::BroadcastInDim(window, by_pixel, {1}),
+                                   xla::Reshape(values, by_pixel)),
+                          grid.patches_shape());
+  }
+  XlaOp images = LowerFoldPatches(grid, wide, values);
+  if (is_mean) {
+    images = Quotient(wide, images, FoldWindow(grid, wide, window));
+  }
+  return xla::ConvertElementType(images, type);
 }
 
 }  // namespace tf_patches
