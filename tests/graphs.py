@@ -1,5 +1,7 @@
 """Functions in graphs: called there, and what their graphs hold."""
 
+import contextlib
+
 import tensorflow as tf
 
 LOOPS = {"While", "StatelessWhile", "ParallelBatch", "MapDefun"}
@@ -26,3 +28,27 @@ def node_types(traced):
     definition = traced.graph.as_graph_def()
     functions = [node for f in definition.library.function for node in f.node_def]
     return {node.op for node in [*definition.node, *functions]}
+
+
+@contextlib.contextmanager
+def no_warning(caplog):
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert not caplog.messages
+
+
+def run_without_loops(function, caplog, *arguments):
+    """The result of `function`, whose graph is to hold no loop, made unwarned."""
+    with no_warning(caplog):
+        traced = tf.function(function).get_concrete_function(*arguments)
+    types = node_types(traced)
+    assert not types & LOOPS
+    assert any(name.startswith("TFPatches>") for name in types)
+    return traced(*arguments)
+
+
+def mapped(function):
+    return lambda *elements: tf.vectorized_map(lambda turn: function(*turn), elements)

@@ -89,7 +89,13 @@ def test_changes_nothing():
     """
     )
     added = json.loads(printed)
-    assert added["gradients"] == ["TFPatches>ExtractPatches", "TFPatches>FoldPatches"]
+    assert added["gradients"] == [
+        "TFPatches>ExtractPatches",
+        "TFPatches>ExtractPatchesAt",
+        "TFPatches>FoldPatches",
+        "TFPatches>FoldPatchesAt",
+        "TFPatches>FoldWeightedPatches",
+    ]
     assert set(added["converters"]) <= set(added["gradients"])
     assert added["kernels"] == []
     assert all(name.startswith("tf_patches>") for name in added["objects"])

@@ -1,13 +1,11 @@
 """`tf.vectorized_map` and jacobians run the ops once, not once for each turn."""
 
-import contextlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from compare import assert_same_bits
 from derivatives import batch_jacobian, built_in_fold, gradient, jacobian
-from graphs import LOOPS, node_types
+from graphs import LOOPS, mapped, no_warning, node_types, run_without_loops
 
 import tf_patches
 
@@ -36,30 +34,6 @@ def images_of(patches):
 
 def fold(patches, image_shape=SHAPE):
     return tf_patches.fold_patches(patches, image_shape, **GRID)
-
-
-@contextlib.contextmanager
-def no_warning(caplog):
-    tf.get_logger().addHandler(caplog.handler)
-    try:
-        yield
-    finally:
-        tf.get_logger().removeHandler(caplog.handler)
-    assert not caplog.messages
-
-
-def run_without_loops(function, caplog, *arguments):
-    """The result of `function`, whose graph is to hold no loop, made unwarned."""
-    with no_warning(caplog):
-        traced = tf.function(function).get_concrete_function(*arguments)
-    types = node_types(traced)
-    assert not types & LOOPS
-    assert types & {"TFPatches>ExtractPatches", "TFPatches>FoldPatches"}
-    return traced(*arguments)
-
-
-def mapped(function):
-    return lambda *elements: tf.vectorized_map(lambda turn: function(*turn), elements)
 
 
 def test_loops_are_seen(caplog):

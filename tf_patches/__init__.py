@@ -16,10 +16,13 @@ from tf_patches.ops import (
     fold_patches,
 )
 from tf_patches.placed import extract_patches_at, fold_patches_at
+from tf_patches.random import stateless_random_patches
+from tf_patches.tiling import Tiling
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Tiling",
     "accelerate",
     "build_info",
     "clear_result_cache",
@@ -30,6 +33,7 @@ __all__ = [
     "fold_patches",
     "fold_patches_at",
     "is_accelerated",
+    "stateless_random_patches",
     "to_builtin",
 ]
 

@@ -40,6 +40,17 @@ def invalid(message: str) -> NoReturn:
     raise ValueError(message)
 
 
+def checked(value: Any, condition: Any, message: str) -> Any:
+    """`value`, once it is known that the condition holds."""
+    known = tf.get_static_value(condition) if tf.is_tensor(condition) else condition
+    if known is None:
+        with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+            return tf.identity(value)
+    if not known:
+        invalid(message)
+    return value
+
+
 def are_plain(
     rank: int | None,
     sizes: Any,

@@ -79,6 +79,7 @@ class _Fold(NamedTuple):
 
     values: tf.Tensor  # of patches, with an axis of their own for taps and depth
     weights: tf.Tensor | None  # as values have them
+    is_wanted_at_weights: bool
     extract: Callable[[tf.Tensor], tf.Tensor]  # values out of images
     cover: Callable[[], tf.Tensor]  # the sum of weights, of one channel
 
@@ -86,7 +87,7 @@ class _Fold(NamedTuple):
 def _at_values(
     op: tf.Operation, gradient: Any, fold: _Fold
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """The gradients at the values of a fold, and at each of their weights.
+    """The gradients at the values of a fold, and at each of their weights if asked for.
 
     With `E` the extraction and `F` the fold of sums, its adjoint: the sum is
     `F(w p)`, so its gradient at `p` is `w E(g)`, at `w` `p E(g)`. The mean is
@@ -99,13 +100,19 @@ def _at_values(
     spread = fold.extract(gradient)
     if fold.weights is None:
         return spread, None
+    at_values = tf.math.conj(fold.weights) * counted(spread, fold.weights)
+    if not fold.is_wanted_at_weights:
+        return at_values, None
     values = counted(fold.values, fold.weights, spread)
     if reduction == b"MEAN":
         values -= fold.extract(images)
-    return (
-        tf.math.conj(fold.weights) * counted(spread, fold.weights),
-        tf.math.conj(values) * spread,
-    )
+    return at_values, tf.math.conj(values) * spread
+
+
+def _is_wanted(op: tf.Operation, *inputs: int) -> bool:
+    """Whether the gradient at any of some inputs is: only eager tapes say no."""
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    return not set(inputs) <= set(skipped)
 
 
 def _like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
@@ -154,7 +161,9 @@ def _fold_patches_at_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
         extracted = extract(tf.convert_to_tensor(gradient))
         return [_like(extracted, patches), *[None] * 5]
     at_patches, at_weights = _at_values(
-        op, gradient, _Fold(wide(patches), weights, extract, cover)
+        op,
+        gradient,
+        _Fold(wide(patches), weights, _is_wanted(op, 4, 5), extract, cover),
     )
     at_window = at_profiles = None
     if at_weights is not None and are_given(window):
@@ -196,7 +205,9 @@ def _fold_weighted_patches_gradient(op: tf.Operation, gradient: Any) -> list[Any
         return split(ops.tf_patches_extract_patches(images, **grid))
 
     at_patches, at_weights = _at_values(
-        op, gradient, _Fold(split(wide(patches)), weights, extract, cover)
+        op,
+        gradient,
+        _Fold(split(wide(patches)), weights, _is_wanted(op, 2), extract, cover),
     )
     at_window = None
     if at_weights is not None:

@@ -56,7 +56,7 @@ def _spec(tensor: Any) -> Any:
 
 
 def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The Keras tensor that `call` makes of arguments that hold Keras tensors.
+    """The Keras tensors that `call` makes of arguments that hold Keras tensors.
 
     As Keras finds it, but TensorFlow's errors come through as they are.
     """
@@ -73,7 +73,10 @@ def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     traced = tf.function(call_with, autograph=False).get_concrete_function(
         *map(_spec, symbolic)
     )
-    return keras.KerasTensor(traced.output_shapes.as_list(), traced.output_dtypes.name)
+    return keras.tree.map_structure(
+        lambda spec: keras.KerasTensor(spec.shape.as_list(), spec.dtype.name),
+        traced.structured_outputs,
+    )
 
 
 class _PatchOperation(keras.Operation):

@@ -16,6 +16,8 @@ import tensorflow as tf
 from tf_patches import ops
 from tf_patches.arguments import plain
 from tf_patches.keras_operations import output_spec
+from tf_patches.placed import extract_patches_at
+from tf_patches.random import Request, read_request, stateless_random_patches
 
 Axes: TypeAlias = int | tuple[int, ...]
 
@@ -25,6 +27,7 @@ _FORMS = (
     "cols, depth]"
 )
 _PAIRS = "pairs of pixels such as ((top, bottom), (left, right))"
+_FLIPS = ("horizontal", "vertical", "all")
 _REDUCTIONS = ("sum", "mean")
 _MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
 
@@ -268,8 +271,188 @@ class FoldPatches(_GridLayer):
             **super().get_config(),
             "image_size": self.image_size,
             "reduction": self.reduction,
-            "weights": self.window,
+            "weights": keras.saving.serialize_keras_object(self.window),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        weights = keras.saving.deserialize_keras_object(config.get("weights"))
+        return super().from_config({**config, "weights": weights})
+
+
+@_register
+class RandomPatches(keras.layers.Layer):
+    """Cuts patches from random places of images, as a layer.
+
+    In training, every call cuts other patches, by `tf_patches.stateless_random_patches`
+    with a seed of a `keras.random.SeedGenerator`: every place where a patch fits into
+    an image is as likely. Images, masks and weights are cut alike if they are one
+    structure: `layer((images, masks))`.
+
+    At inference the layer is a function of its input: there are no flips, and patches
+    lie evenly. The first lies in the centre, where `keras.layers.RandomCrop` cuts at
+    inference; each of the next lies in a gap, so that patch k is the same whatever
+    `count` is. As with `RandomCrop`, a call outside of `fit`, `evaluate` and `predict`
+    is training unless `training=False`.
+
+    Args:
+      count: The patches of each image.
+      size: As given to `ExtractPatches`.
+      seed: An int, from which the seeds of all calls are drawn; by default a random
+        one.
+      flips: `"horizontal"` reverses half of the patches along cols, `"vertical"` along
+        rows, `"all"` along every axis of space, each on its own. By default none.
+      mode: As given to `ExtractPatches`, for images that are smaller than a patch,
+        which then lie anywhere in it. By default such an image is an error.
+      constant_values: The number outside with mode `"constant"`.
+      dilation_rate: As given to `ExtractPatches`.
+      **kwargs: Arguments of every layer, such as `name` and `dtype`.
+
+    Call arguments:
+      inputs: A tensor `(batch, rows, cols, depth)`; signals and volumes have an axis
+        less or more. Or a structure of tensors with the same batch and space. Floats
+        are cast to the layer's dtype; integers and bool keep their own.
+      training: Whether to cut at random.
+
+    Output shape:
+      `(batch, count, size_rows, size_cols, depth)`, or a structure of such tensors.
+
+    Raises:
+      ValueError: If an argument is none of its forms, or does not fit the inputs.
+      tf.errors.InvalidArgumentError: If an image is smaller than a patch and there is
+        no mode, or if tensors differ in batch or space (`ValueError` while a model is
+        built).
+
+    Examples:
+      >>> import keras
+      >>> images, masks = tf.zeros([8, 100, 90, 3]), tf.zeros([8, 100, 90, 1], tf.uint8)
+      >>> cut = tf_patches.layers.RandomPatches(4, size=32, seed=1, flips="all")
+      >>> patches, labels = cut((images, masks))
+      >>> patches.shape, labels.shape
+      (TensorShape([8, 4, 32, 32, 3]), TensorShape([8, 4, 32, 32, 1]))
+
+      In front of a model, patches become its batch:
+
+      >>> model = keras.Sequential([
+      ...     keras.Input([None, None, 3]),
+      ...     tf_patches.layers.RandomPatches(4, size=32),
+      ...     keras.layers.Lambda(lambda x: tf.reshape(x, [-1, 32, 32, 3])),
+      ...     keras.layers.Conv2D(8, 3)])
+      >>> model.output_shape
+      (None, 30, 30, 8)
+
+      In a pipeline:
+
+      >>> data = tf.data.Dataset.from_tensor_slices((images, masks)).batch(2)
+      >>> data = data.map(lambda *tensors: cut(tensors))
+    """
+
+    def __init__(
+        self,
+        count: int,
+        size: int | Sequence[int],
+        seed: int | None = None,
+        flips: str | None = None,
+        mode: str | None = None,
+        constant_values: complex = 0,
+        dilation_rate: int | Sequence[int] = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.count = _read_count(count)
+        self.size = _read_axes(size, "size")
+        self.seed = seed
+        self.flips = None if flips is None else _read_name(flips, "flips", _FLIPS)
+        self.mode = None if mode is None else _read_name(mode, "mode", _MODES)
+        self.constant_values = _read_number(constant_values)
+        self.dilation_rate = _read_axes(dilation_rate, "dilation_rate")
+        _check_lengths(self.size, self.dilation_rate, "dilation_rate")
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        axes, *_ = (_axes_of(x, self.size) for x in keras.tree.flatten(inputs))
+        sizes, rates = _whole(self.size, axes), _whole(self.dilation_rate, axes)
+        if not training:
+            return self._cut_evenly(read_request(inputs, sizes, rates, self.mode))
+        return stateless_random_patches(
+            inputs,
+            self.count,
+            sizes,
+            self.seed_generator.next(),
+            rates,
+            flips=self.flips,
+            mode=self.mode,
+            constant_values=self.constant_values,
+        )
+
+    def _cut_evenly(self, request: Request) -> Any:
+        positions = _even_positions(request, self.count)
+        return keras.tree.map_structure(
+            lambda images: extract_patches_at(
+                images,
+                positions,
+                request.sizes,
+                request.rates,
+                mode=self.mode or "CONSTANT",
+                constant_values=self.constant_values,
+            ),
+            request.images,
+        )
+
+    def compute_output_spec(self, inputs: Any, training: bool = True) -> Any:
+        return output_spec(self.call, inputs, training=False)
+
+    def compute_output_shape(self, inputs_shape: Any) -> Any:
+        inputs = keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, self.compute_dtype), inputs_shape
+        )
+        outputs = self.compute_output_spec(inputs)
+        return keras.tree.map_structure(lambda patches: patches.shape, outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "count": self.count,
+            "size": self.size,
+            "seed": self.seed,
+            "flips": self.flips,
+            "mode": self.mode,
+            "constant_values": self.constant_values,
+            "dilation_rate": self.dilation_rate,
+        }
+
+
+def _even_positions(request: Request, count: int) -> tf.Tensor:
+    """Where patches lie evenly in images, `[count, axes]`; the first in the centre."""
+    axes = []
+    fractions = _even_fractions(count, len(request.sizes))
+    for first, places, fraction in zip(*request.places(), fractions, strict=True):
+        place = tf.math.ceil(tf.cast(places, tf.float64) * fraction)
+        axes.append(tf.cast(place, tf.int64) - 1 + first)
+    return tf.stack(axes, axis=1)
+
+
+def _even_fractions(count: int, axes: int) -> np.ndarray:
+    """Numbers above 0 and below 1, `[axes, count]`, even in any number; 0.5 first.
+
+    The R sequence (M. Roberts, "The Unreasonable Effectiveness of Quasirandom
+    Sequences", 2018): multiples of the powers of 1 / g, where g^(axes + 1) = g + 1.
+    """
+    root = 1.0
+    for _ in range(64):  # converges to the last bit
+        root = (root + 1) ** (1 / (axes + 1))
+    steps = root ** -np.arange(1.0, axes + 1)
+    return (0.5 + np.multiply.outer(steps, np.arange(count))) % 1
+
+
+def _read_count(count: Any) -> int:
+    try:
+        number = operator.index(count)
+    except TypeError:
+        number = 0
+    if number < 1:
+        _refuse(count, "count", "an int of at least 1")
+    return number
 
 
 def _read_axes(values: Any, name: str) -> Axes:

@@ -460,13 +460,10 @@ def fold_patches(
         return ops.tf_patches_fold_patches(
             patches, image_shape, **attributes, name=name
         )
+    taps = attributes["ksizes"][1:-1]
+    window = read_window(weights, patches, taps)
     return ops.tf_patches_fold_weighted_patches(
-        patches,
-        image_shape,
-        read_window(weights, patches, attributes["ksizes"][1:-1]),
-        **attributes,
-        reduction=kind,
-        name=name,
+        patches, image_shape, window, **attributes, reduction=kind, name=name
     )
 
 

@@ -75,6 +75,8 @@ def _tensor(values: Any, name: str, forms: str, dtype: type[np.generic]) -> tf.T
 
     TensorFlow would cast lists to int32, and empty lists to floats.
     """
+    if values is None:
+        raise TypeError(f"{name} must be {forms}, but got None.")
     if isinstance(values, (list, tuple)) and not _holds_tensors(values):
         try:
             array = np.asarray(values)
@@ -82,9 +84,16 @@ def _tensor(values: Any, name: str, forms: str, dtype: type[np.generic]) -> tf.T
             array = np.empty([], object)
         if array.dtype == object:
             invalid(f"{name} must be {forms}, but got {values!r}.")
+        if array.dtype.kind == "f" and _are_integers(values):  # more than 64 bits hold
+            invalid(f"{name} must hold integers of 64 bits, but got {values!r}.")
         values = array if array.size else array.astype(dtype)
     return tf.convert_to_tensor(values)
 
 
 def _holds_tensors(values: Any) -> bool:
     return any(tf.is_tensor(value) for value in tf.nest.flatten(values))
+
+
+def _are_integers(values: Any) -> bool:
+    leaves = tf.nest.flatten(values)
+    return bool(leaves) and all(isinstance(value, int) for value in leaves)

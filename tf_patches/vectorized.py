@@ -175,7 +175,7 @@ def _convert_extract_patches_at(pfor_input: Any) -> Any:
     batch = tf.shape(images, out_type=tf.int64)[0]
     patches = extract(images, *_places_of_count(pfor_input, batch))
     shape = tf.shape(patches, out_type=tf.int64)
-    ends = [batch, turns, shape[1] // tf.maximum(turns, 1)]
+    ends = [batch, turns, tf.shape(pfor_input.input(1)[0], out_type=tf.int64)[-2]]
     patches = tf.reshape(patches, tf.concat([ends, shape[2:]], 0))
     rank = len(pfor_input.get_attr("sizes")) + 4
     return pfor.wrap(tf.transpose(patches, [1, 0, *range(2, rank)]), True)

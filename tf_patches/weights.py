@@ -23,24 +23,18 @@ def read_weights(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> Weig
         return Weights(none, none)
     if not _are_factors(weights, len(sizes)):
         return Weights(_read_window(weights, patches, sizes), none)
-    factors = [
-        _read_factor(factor, patches, size, axis)
-        for axis, (factor, size) in enumerate(zip(weights, sizes, strict=True))
-    ]
+    factors = _read_factors(weights, patches, sizes, may_be_of_each=True)
     return Weights(none, _join(factors, patches))
 
 
 def read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
     """Weights that are the same for all patches, as a window; empty for none."""
-    window, profiles = read_weights(weights, patches, sizes)
-    if profiles.shape.rank == 1:
-        return window
-    if profiles.shape[0] != 1:
-        invalid(
-            "weights must be the same for all patches of a grid: a window, or "
-            "factors of rank 1, but got factors of rank 2. fold_patches_at takes them."
-        )
-    return tf.squeeze(outer_product(profiles, sizes), 0)
+    if weights is None:
+        return tf.zeros([0], patches.dtype)
+    if not _are_factors(weights, len(sizes)):
+        return _read_window(weights, patches, sizes)
+    factors = _read_factors(weights, patches, sizes, may_be_of_each=False)
+    return tf.squeeze(outer_product(tf.concat(factors, 1), sizes), 0)
 
 
 def outer_product(profiles: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
@@ -145,30 +139,39 @@ def _read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.T
     return tf.ensure_shape(window, sizes)
 
 
-def _read_factor(factor: Any, patches: tf.Tensor, size: int, axis: int) -> tf.Tensor:
-    name = f"weights[{axis}]"
+def _read_factors(
+    weights: Any, patches: tf.Tensor, sizes: Sequence[int], may_be_of_each: bool
+) -> list[tf.Tensor]:
+    """The factor of each axis, [1, size] or, if it is of each patch, [count, size]."""
+    return [
+        _read_factor(factor, f"weights[{axis}]", patches, size, may_be_of_each)
+        for axis, (factor, size) in enumerate(zip(weights, sizes, strict=True))
+    ]
+
+
+def _read_factor(
+    factor: Any, name: str, patches: tf.Tensor, size: int, may_be_of_each: bool
+) -> tf.Tensor:
     factor = _read(factor, patches.dtype, name)
-    shape, count = factor.shape, patches.shape[1]
-    if shape.rank is None:
+    given = factor.shape
+    if given.rank is None:
         invalid(f"{name} must be of a known rank. Pass tf.ensure_shape({name}, ...).")
-    if shape.rank == 1 and shape.is_compatible_with([size]):
+    if given.is_compatible_with([size]):
         return tf.ensure_shape(factor, [size])[tf.newaxis]
-    if shape.rank == 2 and shape.is_compatible_with([count, size]):
-        return tf.ensure_shape(factor, [count, size])
-    message = (
-        f"{name} must be [{size}] or [count, {size}] for patches of shape "
-        f"{shape_text(patches.shape)}, but got shape {shape_text(shape)}."
+    of_each = [patches.shape[1], size]
+    if may_be_of_each and given.is_compatible_with(of_each):
+        return tf.ensure_shape(factor, of_each)
+    forms = f"[{size}] or [count, {size}]" if may_be_of_each else f"[{size}]"
+    invalid(
+        f"{name} must be {forms} for patches of shape {shape_text(patches.shape)}, but "
+        f"got shape {shape_text(given)}. A list of an item for each axis of space "
+        "holds factors; a window is an array or a tensor."
     )
-    if shape.rank == 1:
-        message += " A list of an item for each axis of space holds factors: pass a "
-        message += "window as an array, np.array(weights)."
-    invalid(message)
 
 
 def _join(factors: list[tf.Tensor], patches: tf.Tensor) -> tf.Tensor:
     """Profiles of factors, of which some may be of each patch and some of all."""
-    ranks = {factor.shape[0] == 1 for factor in factors}
-    if ranks == {True}:
+    if all(factor.shape[0] == 1 for factor in factors):
         return tf.concat(factors, 1)
     count = tf.shape(patches)[1]
     factors = [tf.broadcast_to(f, tf.stack([count, f.shape[1]])) for f in factors]

@@ -1,0 +1,476 @@
+"""Random patches, the same on every run and for any batch."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from tf_patches.arguments import (
+    Integers,
+    Mode,
+    Number,
+    checked,
+    invalid,
+    read_of_axes,
+    shape_text,
+)
+from tf_patches.dispatch import op
+from tf_patches.placed import extract_patches_at
+from tf_patches.windows import array_module
+
+Flips: TypeAlias = Literal["horizontal", "vertical", "all"]
+
+_MOST = 2**31 - 1  # patches of an image
+_DRAWS = 4  # random numbers of a patch, 64 bits each: positions, then flips
+
+
+@op
+def stateless_random_patches(
+    images: Any,
+    count: int | tf.Tensor,
+    sizes: Integers,
+    seed: Any,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: Any = None,
+    image_indices: Any = None,
+    return_positions: bool = False,
+) -> Any:
+    """Cuts patches from random places of images, for training.
+
+    Every place where a patch fits into an image is as likely. Several tensors are cut
+    alike: images, their masks and weights, of any depth and dtype.
+
+    Patch k of image j depends on `seed`, j and k alone. So the first patches are the
+    same whatever `count` is, and the patches of an image are the same in any batch, on
+    any device, for any number of threads, under XLA or not. In a `tf.data` pipeline,
+    where each batch would begin with image 0 again, `image_indices` says which image
+    of the data set each is. The random numbers are those of Philox-4x32-10 (Salmon et
+    al., "Parallel random numbers: as easy as 1, 2, 3", 2011); `seed` is its key, j and
+    k are its counter.
+
+    Args:
+      images: A tensor `[batch, *space, depth]` with one to three axes of space, of any
+        dtype that `extract_patches_at` takes; or a structure (`tf.nest`) of tensors
+        with the same batch and space: `(images, masks)`, or a dict.
+      count: The patches of each image: an int, or a scalar integer tensor.
+      sizes: The pixels in a patch: an int, or one for each axis of space, or
+        TensorFlow's list, `[1, rows, cols, 1]`.
+      seed: Two integers, as for `tf.image.stateless_random_crop`: a tensor of shape
+        `[2]`, a list or a tuple.
+      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`; by
+        default 1.
+      name: A name for the operation.
+      flips: "horizontal" reverses half of the patches along cols, "vertical" along
+        rows, "all" along every axis of space, each on its own. By default none.
+      mode: What lies outside of an image that is smaller than a patch: "CONSTANT",
+        "REFLECT", "SYMMETRIC", "EDGE" or "WRAP". Along an axis that is too short,
+        the image then lies anywhere in the patch, all of it. By default such an image
+        is an error.
+      constant_values: The number outside with mode CONSTANT.
+      weights: Where to cut: a tensor `[batch, *space]` of numbers of at least 0. A
+        patch is drawn in proportion to the weight of its middle, pixel `span // 2` of
+        its span along each axis, out of all places where the patch fits. An image whose
+        weights are 0 there is cut uniformly. By default all places are alike.
+      image_indices: Integers `[batch]`, the number j of each image; by default `0, 1,
+        2, …`.
+      return_positions: Whether to return positions and flips too.
+
+    Returns:
+      Patches `[batch, count, *sizes, depth]`, or a structure of them as `images` is.
+      With `return_positions` a tuple `(patches, positions, flips)`: the first pixel
+      of each patch, int64 `[batch, count, axes]`, and along which axes the patch was
+      reversed, bool of the same shape, as `extract_patches_at` and `fold_patches_at`
+      take them. Patches have a gradient with respect to images.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If an argument has a wrong shape or value, if
+        tensors differ in batch or space, if weights are negative or NaN, or if an
+        image is smaller than a patch and there is no `mode`. While a graph is built:
+        `ValueError`. Under XLA what is known only at run time is not checked; an
+        image that is too small is read as with mode CONSTANT.
+      tf.errors.OutOfRangeError: If a size or rate is less than 1.
+      TypeError: If an argument is of another type.
+
+    Examples:
+      >>> images = tf.random.stateless_uniform([8, 100, 120, 3], seed=[0, 1])
+      >>> masks = tf.cast(images[..., :1] > 0.5, tf.uint8)
+      >>> patches, labels = tf_patches.stateless_random_patches(
+      ...     (images, masks), count=4, sizes=[32, 48], seed=[1, 2], flips="all")
+      >>> patches.shape, labels.shape
+      (TensorShape([8, 4, 32, 48, 3]), TensorShape([8, 4, 32, 48, 1]))
+      >>> bool(tf.reduce_all(labels == tf.cast(patches[..., :1] > 0.5, tf.uint8)))
+      True
+
+      Classes drawn alike, though one of them is rare; and which patches those were:
+
+      >>> frequencies = tf.constant([0.98, 0.02])
+      >>> weights = tf.gather(1 / frequencies, tf.cast(masks[..., 0], tf.int32))
+      >>> patches, positions, flips = tf_patches.stateless_random_patches(
+      ...     images, 4, 32, seed=[1, 2], weights=weights, return_positions=True)
+      >>> positions.shape
+      TensorShape([8, 4, 2])
+
+      In `tf.data`, where every image has its own number:
+
+      >>> data = tf.data.Dataset.from_tensor_slices(images).enumerate().batch(2)
+      >>> data = data.map(
+      ...     lambda numbers, images: tf_patches.stateless_random_patches(
+      ...         images, 4, 32, seed=[1, 2], image_indices=numbers))
+      >>> next(iter(data)).shape
+      TensorShape([2, 4, 32, 32, 3])
+    """
+    request = read_request(images, sizes, rates, mode)
+    count = _read_count(count)
+    image_indices = _read_image_indices(image_indices, request)
+    draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
+    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
+    if weights is None:
+        positions = _uniform_positions(draws, request)
+    else:
+        weights = _read_weights(weights, request)
+        positions = _weighted_positions(draws, request, weights)
+    can_flip = _read_flips(flips, len(request.space))
+    reversed_axes = _flips(draws, can_flip) if any(can_flip) else None
+    patches = tf.nest.map_structure(
+        lambda tensor: extract_patches_at(
+            tensor,
+            positions,
+            request.sizes,
+            request.rates,
+            name=name,
+            mode=mode or "CONSTANT",
+            constant_values=constant_values,
+            flips=reversed_axes,
+        ),
+        request.images,
+    )
+    if not return_positions:
+        return patches
+    if reversed_axes is None:
+        reversed_axes = tf.zeros_like(positions, tf.bool)
+    return patches, positions, reversed_axes
+
+
+class Request(NamedTuple):
+    """Images, and the patches to be cut from them."""
+
+    images: Any  # a structure of tensors
+    batch: Any  # an int, or an int64 tensor where it is known at run time
+    space: list[Any]  # likewise, for each axis
+    sizes: list[int]
+    rates: list[int]
+
+    @property
+    def spans(self) -> list[int]:
+        """The pixels from the first tap of a patch to the last, for each axis."""
+        return [
+            (size - 1) * rate + 1
+            for size, rate in zip(self.sizes, self.rates, strict=True)
+        ]
+
+    @property
+    def shape(self) -> tf.TensorShape:
+        """`[batch, *space]`, as far as it is known."""
+        return tf.TensorShape([_known(n) for n in (self.batch, *self.space)])
+
+    def places(self) -> tuple[list[Any], list[Any]]:
+        """For each axis the first place of a patch, and how many places there are.
+
+        A patch lies inside the image, or where it is larger the image inside the patch.
+        """
+        lacking = [n - span for n, span in zip(self.space, self.spans, strict=True)]
+        firsts = [array_module(n).minimum(n, 0) for n in lacking]
+        return firsts, [abs(n) + 1 for n in lacking]
+
+
+def read_request(
+    images: Any, sizes: Integers, rates: Integers | None, mode: Mode | None
+) -> Request:
+    """A request that can be met: without a mode, images are as large as patches."""
+    images = tf.nest.map_structure(tf.convert_to_tensor, images)
+    tensors = tf.nest.flatten(images)
+    shape = _common_shape(tensors)
+    axes = shape.rank - 1
+    sizes = read_of_axes(sizes, "sizes", "images", tensors[0].shape, axes + 2)
+    if rates is None:
+        rates = [1] * axes
+    rates = read_of_axes(rates, "rates", "images", tensors[0].shape, axes + 2)
+    batch, *space = _dimensions(shape, tensors)
+    request = Request(images, batch, space, sizes, rates)
+    return request if mode else request._replace(space=_fitting(space, request.spans))
+
+
+def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
+    """Philox-4x32-10: four random words of 32 bits for each counter of four.
+
+    Words lie in uint64, the type in which their products fit.
+
+    Args:
+      even: Words 0 and 2 of counters, `[..., 2]`.
+      odd: Words 1 and 3 of counters, `[..., 2]`.
+      key: `[2]`.
+
+    Returns:
+      Words 0 and 2, and words 1 and 3 of the random numbers.
+    """
+    low = tf.constant(0xFFFFFFFF, tf.uint64)
+    factors = tf.constant([0xD2511F53, 0xCD9E8D57], tf.uint64)
+    steps = np.outer(np.arange(10, dtype=np.uint64), [0x9E3779B9, 0xBB67AE85])
+    keys = tf.bitwise.bitwise_and(key + tf.constant(steps, tf.uint64), low)
+    for round_key in tf.unstack(keys):
+        products = tf.reverse(even * factors, [-1])
+        high = tf.bitwise.right_shift(products, tf.constant(32, tf.uint64))
+        even = high ^ odd ^ round_key
+        odd = tf.bitwise.bitwise_and(products, low)
+    return even, odd
+
+
+# A function: one call where eager operations by the hundred would take milliseconds.
+@tf.function(
+    input_signature=[
+        tf.TensorSpec([2], tf.int64),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([], tf.int64),
+    ],
+    autograph=False,
+)
+def _draws(seed: tf.Tensor, image_indices: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Random numbers of all patches, uint64 `[batch, count, _DRAWS]`.
+
+    The key is the lower words of the seed. The counter is the number of the patch, with
+    a bit more as it takes two counters; the number of the image; and the upper words of
+    the seed. So no two patches of less than 2^32 images share random numbers, nor do
+    two seeds.
+    """
+    seed_words, image_words = _words(seed), _words(image_indices)
+    key, upper = seed_words[:, 0], seed_words[:, 1]
+    patches = tf.cast(tf.range(2 * count), tf.uint64)
+    even = tf.stack([patches, tf.broadcast_to(upper[0], tf.shape(patches))], axis=-1)
+    odd = image_words ^ tf.stack([tf.zeros_like(upper[1]), upper[1]])
+    even, odd = philox(even, odd[:, tf.newaxis], key)
+    numbers = even | tf.bitwise.left_shift(odd, tf.constant(32, tf.uint64))
+    return tf.reshape(numbers, tf.stack([-1, count, _DRAWS]))
+
+
+def _words(integers: tf.Tensor) -> tf.Tensor:
+    """The lower and upper words of 64-bit integers, as uint64 `[..., 2]`."""
+    return tf.cast(tf.bitcast(integers, tf.uint32), tf.uint64)
+
+
+def _uniform_positions(draws: tf.Tensor, request: Request) -> tf.Tensor:
+    """Positions, int64 `[batch, count, axes]`, each of them as likely."""
+    firsts, places = map(_stack, request.places())
+    # Of 2^64 numbers, some places get one more than others: no test can tell.
+    offsets = draws[..., : len(request.space)] % tf.cast(places, tf.uint64)
+    return tf.cast(offsets, tf.int64) + firsts
+
+
+def _weighted_positions(
+    draws: tf.Tensor, request: Request, weights: tf.Tensor
+) -> tf.Tensor:
+    """Positions, int64 `[batch, count, axes]`, in proportion to weights.
+
+    They are drawn by the inverse of their distribution function.
+    """
+    firsts, places = request.places()
+    middles = [f + span // 2 for f, span in zip(firsts, request.spans, strict=True)]
+    # In an image smaller than a patch, the middle may lie right behind the image.
+    places = [
+        array_module(n).minimum(n - middle, along)
+        for n, middle, along in zip(request.space, middles, places, strict=True)
+    ]
+    window = [slice(m, m + n) for m, n in zip(middles, places, strict=True)]
+    weights = tf.cast(weights[(slice(None), *window)], tf.float64)
+    weights = tf.reshape(weights, tf.stack([tf.shape(weights)[0], -1]))
+    cumulative = tf.cumsum(weights, axis=1)
+    total = tf.reduce_max(cumulative, axis=1, keepdims=True)
+    cumulative = checked(
+        cumulative,
+        tf.reduce_all(weights >= 0) & tf.reduce_all(tf.math.is_finite(total)),
+        "weights must be numbers of at least 0, with a finite sum for each image.",
+    )
+    # 52 bits: with one more, a product could be rounded up to the total.
+    bits = tf.bitwise.right_shift(draws[..., 0], tf.constant(12, tf.uint64))
+    target = tf.cast(bits, tf.float64) * 2.0**-52 * total
+    drawn = tf.searchsorted(cumulative, target, side="right", out_type=tf.int64)
+    all_places = tf.cast(math.prod(places), tf.uint64)
+    uniform = tf.cast(draws[..., 0] % all_places, tf.int64)
+    number = tf.where(total > 0, drawn, uniform)
+    positions = []
+    for along in reversed(places):
+        positions.append(number % along)
+        number = number // along
+    return tf.stack(positions[::-1], axis=-1) + _stack(firsts)
+
+
+def _flips(draws: tf.Tensor, can_flip: Sequence[bool]) -> tf.Tensor:
+    """Along which axes patches are reversed, bool `[batch, count, axes]`."""
+    shifts = tf.constant(np.arange(len(can_flip)), tf.uint64)
+    bits = tf.bitwise.right_shift(draws[..., -1:], shifts) & tf.constant(1, tf.uint64)
+    return tf.cast(bits, tf.bool) & tf.constant(can_flip)
+
+
+def _common_shape(tensors: Sequence[tf.Tensor]) -> tf.TensorShape:
+    """`[batch, *space]`, which all tensors have, as far as it is known."""
+    if not tensors:
+        invalid("images must be a tensor, or hold tensors, but there are none.")
+    common = tf.TensorShape(None)
+    for tensor in tensors:
+        shape = tensor.shape
+        if shape.rank not in (3, 4, 5):
+            message = (
+                "images must be [batch, *space, depth] with one to three axes of "
+                f"space, but got shape {_text(shape)}."
+            )
+            if shape.rank is None:
+                message += (
+                    " Make the rank known: tf.ensure_shape(images, [None, None, None, "
+                    "None])."
+                )
+            elif shape.rank == 2:
+                message += " If the batch axis is missing, add it: images[tf.newaxis]."
+            invalid(message)
+        if not shape[:-1].is_compatible_with(common):
+            invalid(_different(tensors))
+        common = common.merge_with(shape[:-1])
+    return common
+
+
+def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any]:
+    """Batch and space: ints, or int64 tensors where they are known at run time."""
+    if shape.is_fully_defined():
+        return shape.as_list()
+    dynamic, *others = [tf.shape(t, out_type=tf.int64)[:-1] for t in tensors]
+    for other in others:
+        dynamic = checked(dynamic, tf.reduce_all(dynamic == other), _different(tensors))
+    return [dynamic[i] if n is None else n for i, n in enumerate(shape)]
+
+
+def _different(tensors: Sequence[tf.Tensor]) -> str:
+    return (
+        "images must have the same batch and space, all of them, but got shapes "
+        f"{', '.join(_text(tensor.shape) for tensor in tensors)}."
+    )
+
+
+def _fitting(space: Sequence[Any], spans: Sequence[int]) -> list[Any]:
+    return [
+        checked(
+            pixels,
+            pixels >= span,
+            f"images must be at least as large as a patch, which spans {spans} pixels, "
+            f"but got {['?' if tf.is_tensor(n) else n for n in space]}. To cut patches "
+            'larger than images, give a mode, such as mode="REFLECT".',
+        )
+        for pixels, span in zip(space, spans, strict=True)
+    ]
+
+
+def _read_count(count: Any) -> Any:
+    """An int, or an int64 scalar."""
+    known = tf.get_static_value(count) if tf.is_tensor(count) else count
+    message = f"count must be an int of 0 to {_MOST}, but got {count!r}."
+    if known is not None:
+        if np.asarray(known).dtype.kind not in "iu":
+            raise TypeError(message)
+        if np.ndim(known) or not 0 <= known <= _MOST:
+            invalid(message)
+        return int(known)
+    if count is None or not count.dtype.is_integer:
+        raise TypeError(message)
+    return tf.cast(count, tf.int64)
+
+
+def _read_seed(seed: Any) -> tf.Tensor:
+    seed = _integers(seed, "seed")
+    if not seed.shape.is_compatible_with([2]):
+        invalid(f"seed must be two integers, but got shape {_text(seed.shape)}.")
+    return tf.ensure_shape(seed, [2])
+
+
+def _read_image_indices(indices: Any, request: Request) -> tf.Tensor:
+    if indices is None:
+        return tf.range(tf.cast(request.batch, tf.int64))
+    known_batch = _known(request.batch)
+    indices = _integers(indices, "image_indices")
+    if not indices.shape.is_compatible_with([known_batch]):
+        invalid(
+            "image_indices must be of shape [batch], as images have a batch of "
+            f"{'?' if known_batch is None else known_batch}, but got shape "
+            f"{_text(indices.shape)}."
+        )
+    return tf.ensure_shape(indices, [known_batch])
+
+
+def _integers(values: Any, name: str) -> tf.Tensor:
+    """Integers as an int64 tensor."""
+    if not tf.is_tensor(values) and not _holds_tensors(values):
+        values = np.asarray(values)
+        if values.dtype.kind not in "iu":
+            raise TypeError(f"{name} must be integers of 64 bits, but got {values}.")
+    tensor = tf.convert_to_tensor(values)
+    if not tensor.dtype.is_integer:
+        raise TypeError(f"{name} must be integers, but got {tensor.dtype.name}.")
+    return tf.cast(tensor, tf.int64)
+
+
+def _holds_tensors(values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values))
+
+
+def _read_weights(weights: Any, request: Request) -> tf.Tensor:
+    shape = request.shape
+    weights = tf.convert_to_tensor(weights)
+    if weights.dtype.is_complex or not (
+        weights.dtype.is_floating or weights.dtype.is_integer or weights.dtype.is_bool
+    ):
+        raise TypeError(f"weights must be real numbers, but got {weights.dtype.name}.")
+    if not weights.shape.is_compatible_with(shape):
+        message = (
+            f"weights must be [batch, *space], as images are {_text(shape)} without "
+            f"depth, but got shape {_text(weights.shape)}."
+        )
+        if weights.shape.rank == shape.rank + 1:
+            message += " Take one number for each pixel, as weights[..., 0]."
+        invalid(message)
+    return tf.ensure_shape(weights, shape)
+
+
+def _read_flips(flips: Any, axes: int) -> list[bool]:
+    """Which axes of space may be reversed."""
+    if flips is None:
+        return [False] * axes
+    names = ["horizontal", "vertical", "all"] if axes > 1 else ["horizontal", "all"]
+    message = (
+        f"flips must be None, {', '.join(names)}, for images of {axes} axes of space, "
+        f"but got {flips!r}."
+    )
+    if not isinstance(flips, str):
+        raise TypeError(message)
+    if flips.lower() not in names:
+        invalid(message)
+    axis = {"horizontal": axes - 1, "vertical": axes - 2}.get(flips.lower())
+    return [axis in (None, i) for i in range(axes)]
+
+
+def _stack(numbers: Sequence[Any]) -> Any:
+    """Numbers as int64 `[axes]`."""
+    if any(map(tf.is_tensor, numbers)):
+        return tf.stack([tf.cast(number, tf.int64) for number in numbers])
+    return np.array(numbers, np.int64)
+
+
+def _known(number: Any) -> Any:
+    """An int, or None for a tensor."""
+    return None if tf.is_tensor(number) else number
+
+
+def _text(shape: tf.TensorShape) -> str:
+    return "?" if shape.rank is None else shape_text(shape)

@@ -1,0 +1,629 @@
+"""Tiles that cover an image, and their way back into it."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from tf_patches import windows
+from tf_patches.arguments import (
+    Integers,
+    Mode,
+    Number,
+    Reduction,
+    checked,
+    invalid,
+    read_integers,
+    shape_text,
+)
+from tf_patches.placed import extract_patches_at, fold_patches_at
+from tf_patches.windows import array_module
+
+Remainder: TypeAlias = Literal["shift", "pad", "spread", "drop"]
+
+_REMAINDERS = ("shift", "pad", "spread", "drop")
+_AXES = ("planes", "rows", "cols")
+# Factors that are the same for all tiles, and factors that depend on the neighbours.
+_WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
+    "gaussian": windows.gaussian,
+    "hann": windows.hann,
+    "linear": windows.linear,
+}
+_PLACED_WINDOWS: dict[str, Callable[[Any, int], Any]] = {
+    "cosine": windows.cosine,
+    "crop": windows.crop,
+}
+_REDUCTIONS: dict[str, Reduction] = {
+    "crop": "sum",
+    "max": "max",
+    "min": "min",
+}  # of all others: the mean
+_BLENDS = ("average", *_WINDOWS, *_PLACED_WINDOWS, "max", "min")
+
+
+class _Axis(NamedTuple):
+    name: str
+    image: Any  # pixels: an int, or an int64 tensor where it is not known
+    tile: int
+    starts: Any  # of tiles: an int64 array or tensor
+
+
+class Tiling:
+    """A plan of equal tiles that cover an image, and their way back into it.
+
+    Images have one, two or three axes of space, and channels last: `[batch, cols,
+    depth]`, `[batch, rows, cols, depth]` or `[batch, planes, rows, cols, depth]`. Along
+    each axis tiles begin at `0, stride, 2 * stride, …`, as many as it takes to reach
+    the end. The tiles of the plan are the product of its axes, the last axis fastest.
+
+    `remainder` says what happens where the last tile does not end with the image:
+
+        shift    it is moved inward, so that it shows real pixels alone (as MONAI)
+        spread   all tiles are moved, to nearly even distances (as nnU-Net)
+        pad      it stays, and shows beyond the image what `mode` says
+        drop     it is left out; the last pixels lie under no tile
+
+    An image smaller than a tile has one tile, with `mode`'s pixels around it: half of
+    them before the image, rounded down, half after it. With "pad" all of them come
+    after it, since the grid begins with the image; with "drop" there is no tile. What
+    `merge` returns has the size of the image again.
+
+    A plan of known size can be used everywhere: eagerly, in `tf.function`, in
+    `tf.data`, for any number of images. A plan of unknown size belongs to the
+    `tf.function` that it was made in.
+
+    Args:
+      image_size: The pixels along each axis of space: a list, a tuple, a
+        `tf.TensorShape`, a NumPy array, or a tensor. For images of unknown size in a
+        `tf.function` that is `tf.shape(images)[1:-1]`, of which what is known stays
+        known; a list may hold scalar tensors too.
+      tile_size: The pixels of a tile: an int, or one for each axis.
+      overlap: What neighbours share: a float below 1 is a fraction of the tile, an int
+        is pixels. One number, or one for each axis. A fraction gives `stride = max(1,
+        int(tile_size * (1 - overlap)))`, as in MONAI. By default tiles lie side by
+        side.
+      stride: Instead of `overlap`: the pixels from one tile to the next, at most
+        `tile_size`. An int, or one for each axis.
+      remainder: "shift", "pad", "spread" or "drop".
+      mode: What tiles show outside of the image: "CONSTANT", "REFLECT", "SYMMETRIC",
+        "EDGE" or "WRAP", with the meaning of `numpy.pad`. A model sees by REFLECT what
+        it knows from inside of images, no edge that is none, and no label that is none.
+      constant_values: The number outside with mode CONSTANT.
+
+    Attributes:
+      image_size, tile_size, stride: For each axis, a tuple.
+      positions: The first pixel of each tile, int64 `[count, axes]`: a NumPy array, or
+        a tensor where the size of the image is not known.
+      counts: The tiles along each axis, a tuple of ints, or of tensors.
+      count: All tiles: an int, or a tensor.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If `image_size`, `tile_size`, `overlap` or
+        `stride` does not fit the others or is out of range, or if `remainder` is none
+        of its names. While a graph is built: `ValueError`.
+      TypeError: If an argument is of another type.
+
+    Examples:
+      >>> images = tf.random.stateless_uniform([1, 100, 90, 3], seed=[1, 2])
+      >>> tiling = tf_patches.Tiling([100, 90], tile_size=32, overlap=0.25)
+      >>> tiling.counts, tiling.count
+      ((4, 4), 16)
+      >>> tiling.positions[-1]
+      array([68, 58])
+      >>> tiles = tiling.cut(images)
+      >>> tiles.shape
+      TensorShape([1, 16, 32, 32, 3])
+
+      A model sees tiles as a batch. What it makes of them is put together again, with
+      a window that hides the seams:
+
+      >>> model = lambda tiles: tf.reduce_mean(tiles, -1, keepdims=True)
+      >>> made = model(tf.reshape(tiles, [-1, 32, 32, 3]))
+      >>> merged = tiling.merge(tf.reshape(made, [1, -1, 32, 32, 1]), "gaussian")
+      >>> merged.shape
+      TensorShape([1, 100, 90, 1])
+      >>> tf.debugging.assert_near(merged, model(images))
+
+      Only some of the tiles, and a heat map of one number for each:
+
+      >>> scores = tf.reduce_max(tiles, axis=[2, 3, 4])
+      >>> heat_map = tf.reshape(scores, [1, *tiling.counts])
+      >>> some = heat_map[0] > 0.999
+      >>> tiles = tiling.cut(images, indices=some)
+      >>> tiling.merge(tiles, "crop", indices=some).shape
+      TensorShape([1, 100, 90, 3])
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def __init__(
+        self,
+        image_size: Any,
+        tile_size: Integers,
+        overlap: float | Sequence[float] | None = None,
+        stride: Integers | None = None,
+        remainder: Remainder = "shift",
+        mode: Mode = "REFLECT",
+        constant_values: Number = 0,
+    ) -> None:
+        self.image_size = _read_image_size(image_size)
+        self.tile_size = _read_sizes(tile_size, "tile_size", len(self.image_size))
+        self.stride = _read_stride(overlap, stride, self.tile_size)
+        self.remainder = _read_name(remainder, "remainder", _REMAINDERS)
+        self.mode = mode
+        self.constant_values = constant_values
+        names = _AXES[-len(self.image_size) :]
+        self._axes = [
+            _Axis(name, image, tile, _starts(image, tile, step, self.remainder))
+            for name, image, tile, step in zip(
+                names, self.image_size, self.tile_size, self.stride, strict=True
+            )
+        ]
+        self.counts = tuple(_length(axis.starts) for axis in self._axes)
+        self.count = math.prod(self.counts)
+        self.positions = _positions(self._axes, self._places(None))
+
+    def __repr__(self) -> str:
+        """The plan as it is written."""
+        size = ["?" if tf.is_tensor(pixels) else pixels for pixels in self.image_size]
+        return (
+            f"Tiling(image_size=[{', '.join(map(str, size))}], "
+            f"tile_size={list(self.tile_size)}, stride={list(self.stride)}, "
+            f"remainder={self.remainder!r}, mode={self.mode!r})"
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def cut(self, images: Any, indices: Any = None, name: str | None = None) -> Any:
+        """Cuts images into tiles.
+
+        Args:
+          images: A tensor `[batch, *image_size, depth]` of any dtype that
+            `extract_patches_at` takes, or a structure of such tensors (`tf.nest`):
+            images and their masks, of different depths and dtypes.
+          indices: Which tiles; by default all. Integers `[count]`, in any order, or a
+            mask of bools with a value for each tile, of shape `[count]` or `counts`.
+          name: A name for the operation.
+
+        Returns:
+          A tensor `[batch, count, *tile_size, depth]`, or a structure of them.
+
+        Raises:
+          tf.errors.InvalidArgumentError: If images do not have the size of the plan, or
+            if `indices` names a tile that is none. While a graph is built:
+            `ValueError`.
+          TypeError: If `indices` are neither integers nor bools.
+        """
+        positions = _positions(self._axes, self._places(indices))
+        return tf.nest.map_structure(
+            lambda tensor: extract_patches_at(
+                self._checked_images(tf.convert_to_tensor(tensor)),
+                positions,
+                self.tile_size,
+                name=name,
+                mode=self.mode,
+                constant_values=self.constant_values,
+            ),
+            images,
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def merge(
+        self,
+        tiles: Any,
+        blend: Any = "average",
+        indices: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """Puts tiles back where they were cut.
+
+        Where tiles overlap, a pixel is the mean of theirs, weighted by a window. A
+        window is the product of one factor for each axis; n is the size of the tile
+        along the axis, i a pixel of it, x = i - (n - 1) / 2:
+
+            average    1
+            gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI
+            hann       ½ (1 - cos(2π (i + 1) / (n + 1))): as TorchIO
+            linear     min(i + 1, n - i)
+            cosine     sin²(π (i + ½) / 2o) over the o pixels that a tile shares with
+                       its neighbour, 1 elsewhere
+
+        No window is 0 anywhere, so that no pixel under a tile is lost. Three names do
+        not average, and take integers and bools too:
+
+            crop       each tile gives its middle, and its border where it has no
+                       neighbour: half of what two tiles share comes from either.
+                       Exact: what a model made near the border of a tile is not read
+            max, min   the largest or smallest value; NaN where one is NaN
+
+        A tile may have another depth than the images, and another size than
+        `tile_size`: a model that halves its input makes tiles of half the size, and
+        the result is half as large as the image.
+
+        Args:
+          tiles: A tensor `[batch, count, *size, depth]` whose `size` is known, as `cut`
+            returns it and a model changes it; or a structure of such tensors
+            (`tf.nest`).
+          blend: "average", "gaussian", "hann", "linear", "cosine", "crop", "max" or
+            "min"; or a window of your own, an array or tensor of shape `size`; or a
+            list or tuple with its factor for each axis.
+          indices: Which tiles there are, as given to `cut`; by default all. Pixels
+            under none of them are 0. With "crop" a tile gives the same pixels as if
+            all tiles were there.
+          name: A name for the operation.
+
+        Returns:
+          A tensor `[batch, *image_size, depth]` of the dtype of `tiles`, scaled where
+          tiles are, or a structure of them. It has a gradient with respect to `tiles`.
+
+        Raises:
+          tf.errors.InvalidArgumentError: If `tiles` is not of the shape above; if it
+            has another scale and a position or the size of the image does not divide;
+            if integers are to be averaged; if `blend` is none of its names; or if
+            `indices` names a tile that is none. While a graph is built: `ValueError`.
+          TypeError: If `blend` or `indices` is of another type.
+        """
+        if isinstance(blend, str):
+            blend = _read_name(blend, "blend", _BLENDS)
+        places = self._places(indices)
+        return tf.nest.map_structure(
+            lambda tensor: self._merge(
+                tf.convert_to_tensor(tensor), blend, places, name
+            ),
+            tiles,
+        )
+
+    def _merge(
+        self, tiles: tf.Tensor, blend: Any, places: list[Any], name: str | None
+    ) -> tf.Tensor:
+        self._check_tiles(tiles, places)
+        name_of_blend = blend if isinstance(blend, str) else "window"
+        reduction = _REDUCTIONS.get(name_of_blend, "mean")
+        if tiles.dtype.is_bool and reduction != "mean":
+            numbers = self._merge(tf.cast(tiles, tf.uint8), blend, places, name)
+            return tf.cast(numbers, tf.bool)
+        if reduction == "mean" and not (
+            tiles.dtype.is_floating or tiles.dtype.is_complex
+        ):
+            invalid(
+                f"tiles of {tiles.dtype.name} cannot be averaged: merge("
+                "tf.cast(tiles, tf.float32), …). Or take blend='crop', 'max' or 'min', "
+                "which keep integers as they are."
+            )
+        sizes = tiles.shape[2:-1].as_list()
+        axes = [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
+        depth = tiles.shape[-1]
+        if depth is None:
+            depth = tf.shape(tiles, out_type=tf.int64)[-1]
+        return fold_patches_at(
+            tiles,
+            _positions(axes, places),
+            [None, *(axis.image for axis in axes), depth],
+            name=name,
+            reduction=reduction,
+            weights=_weights(blend, axes, places, tiles.dtype),
+        )
+
+    def _places(self, indices: Any) -> list[Any]:
+        """For each axis the numbers of tiles along it, of all tiles or of `indices`."""
+        count = self.count
+        numbers = _range(count) if indices is None else _read_indices(indices, count)
+        places = []
+        for along in reversed(self.counts[1:]):
+            places.append(numbers % along)
+            numbers = numbers // along
+        return [numbers, *reversed(places)]
+
+    def _checked_images(self, images: tf.Tensor) -> tf.Tensor:
+        """Images of the plan's size, whether that is known now or at run time."""
+        space = images.shape[1:-1] if images.shape.rank else None
+        known = [None if tf.is_tensor(n) else n for n in self.image_size]
+        message = (
+            "images must be [batch, "
+            f"{', '.join('?' if n is None else str(n) for n in known)}, depth], as "
+            f"image_size of {self} says, but got shape {shape_text(images.shape)}."
+        )
+        if images.shape.rank == len(known) + 1:
+            message += " If the batch axis is missing, add it: images[tf.newaxis]."
+        if space is not None and not space.is_compatible_with(known):
+            invalid(message)
+        if space is not None and space.is_fully_defined() and None not in known:
+            return images
+        size = tf.stack([tf.cast(n, tf.int64) for n in self.image_size])
+        given = tf.shape(images, out_type=tf.int64)[1:-1]
+        return checked(images, tf.reduce_all(given == size), message)
+
+    def _check_tiles(self, tiles: tf.Tensor, places: list[Any]) -> None:
+        count = places[0].shape[0]
+        expected = [None, count, *[None] * len(self._axes), None]
+        shape = tiles.shape
+        size = ", ".join(map(str, self.tile_size))
+        wanted = f"[batch, {'count' if count is None else count}, {size}, depth]"
+        if not shape.is_compatible_with(expected):
+            message = (
+                f"tiles must be {wanted}, or of another scale, but got shape "
+                f"{shape_text(shape)}."
+            )
+            if shape.rank == len(expected) - 1:
+                message += (
+                    " If batch and count are one axis, or depth is missing: "
+                    f"tf.reshape(tiles, {wanted})."
+                )
+            invalid(message)
+        if shape.rank is None or None in shape[2:-1].as_list() or 0 in shape[2:-1]:
+            invalid(
+                f"tiles must have a known size of 1 or more, but got shape "
+                f"{shape_text(shape)}. Make it known: tf.ensure_shape(tiles, [None, "
+                f"None, {size}, None])."
+            )
+
+
+def _starts(image: Any, tile: int, stride: int, remainder: str) -> Any:
+    """The first pixels of tiles along an axis."""
+    lib = array_module(image)
+    beyond = lib.maximum(image - tile, 0)  # the last start that shows real pixels alone
+    if remainder == "drop":
+        count = lib.maximum((image - tile) // stride + 1, 0)
+    else:
+        count = (beyond + stride - 1) // stride + 1
+    # An image without pixels has no tiles.
+    i = _range(lib.minimum(count, image))
+    before = lib.maximum(tile - image, 0) // 2
+    if remainder == "shift":
+        return lib.minimum(i * stride, beyond) - before
+    if remainder == "spread":  # rounded, halves up
+        steps = lib.maximum(count - 1, 1)
+        return (2 * i * beyond + steps) // (2 * steps) - before
+    return i * stride
+
+
+def _scaled(axis: _Axis, size: int) -> _Axis:
+    """The axis where a model made tiles of `size` pixels of it."""
+    common = math.gcd(size, axis.tile)
+    times, over = size // common, axis.tile // common
+    if over == 1:
+        return axis._replace(
+            image=axis.image * times, tile=size, starts=axis.starts * times
+        )
+    lib = array_module(axis.starts)
+    divide = lib.all(axis.starts % over == 0) & (axis.image % over == 0)
+    starts = checked(
+        axis.starts,
+        divide,
+        f"tiles have {size} {axis.name}, of tile_size {axis.tile}: that is a scale of "
+        f"{times}/{over}, but {axis.name} of the image or positions of tiles are no "
+        f"multiples of {over}. Choose image_size, tile_size and stride that are, and "
+        "remainder='pad' or 'drop', which keep them.",
+    )
+    return axis._replace(
+        image=axis.image // over * times, tile=size, starts=starts // over * times
+    )
+
+
+def _positions(axes: list[_Axis], places: list[Any]) -> Any:
+    columns = [
+        _take(axis.starts, place) for axis, place in zip(axes, places, strict=True)
+    ]
+    if any(tf.is_tensor(column) for column in columns):
+        return tf.stack(columns, axis=-1)
+    return np.stack(columns, axis=-1)
+
+
+def _weights(blend: Any, axes: list[_Axis], places: list[Any], dtype: tf.DType) -> Any:
+    """The window as `fold_patches_at` takes it."""
+    if not isinstance(blend, str):
+        return _read_window(blend, axes, dtype)
+    if blend in _WINDOWS:
+        factors = [_WINDOWS[blend](axis.tile) for axis in axes]
+    elif blend in _PLACED_WINDOWS:
+        window = _PLACED_WINDOWS[blend]
+        factors = [
+            _take(window(axis.starts, axis.tile), place)
+            for axis, place in zip(axes, places, strict=True)
+        ]
+    else:
+        return None
+    return [tf.cast(factor, dtype) for factor in factors]
+
+
+def _read_window(window: Any, axes: list[_Axis], dtype: tf.DType) -> Any:
+    sizes = [axis.tile for axis in axes]
+    is_separable = isinstance(window, (list, tuple))
+    if not is_separable and not isinstance(window, np.ndarray | tf.Tensor):
+        raise TypeError(
+            f"blend must be {', '.join(_BLENDS)}, an array or tensor of the size of "
+            f"tiles, or a list of a factor for each axis, but got {window!r}."
+        )
+    factors = (
+        [tf.convert_to_tensor(factor) for factor in window] if is_separable else []
+    )
+    window = None if is_separable else tf.convert_to_tensor(window)
+    shapes = [factor.shape for factor in factors] or [window.shape]
+    expected = [[size] for size in sizes] if is_separable else [sizes]
+    if len(shapes) != len(expected) or not all(
+        shape.is_compatible_with(wanted)
+        for shape, wanted in zip(shapes, expected, strict=True)
+    ):
+        invalid(
+            f"blend must be a window of shape {sizes}, as tiles have, or a list of "
+            f"{len(sizes)} factors of those sizes, but got "
+            f"{', '.join(shape_text(shape) for shape in shapes)}."
+        )
+    if is_separable:
+        return [tf.cast(factor, dtype) for factor in factors]
+    return tf.cast(window, dtype)
+
+
+def _range(count: Any) -> Any:
+    return tf.range(count) if tf.is_tensor(count) else np.arange(count)
+
+
+def _take(values: Any, indices: Any) -> Any:
+    if tf.is_tensor(values) or tf.is_tensor(indices):
+        return tf.gather(values, indices)
+    return values[indices]
+
+
+def _length(starts: Any) -> Any:
+    length = starts.shape[0]
+    return tf.size(starts, out_type=tf.int64) if length is None else length
+
+
+def _read_image_size(image_size: Any) -> tuple[Any, ...]:
+    """For each axis an int, or an int64 tensor where it is not known."""
+    given = image_size
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
+    if tf.is_tensor(given):
+        given = _unstacked(given)
+    elif isinstance(given, tf.TensorShape):
+        given = None if given.rank is None else given.as_list()
+    message = (
+        "image_size must be the pixels along one to three axes of space, [rows, cols], "
+        f"but got {image_size!r}."
+    )
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(message)
+    if None in [n if n is None else 0 for n in given]:
+        invalid(
+            f"image_size must be known, or a tensor, but got {image_size!r}. For "
+            "images of unknown size it is tf.shape(images)[1:-1]."
+        )
+    if not 1 <= len(given) <= 3:
+        invalid(message)
+    pixels = tuple(_read_pixels(n, message) for n in given)
+    if any(n < 0 for n in pixels if isinstance(n, int)):
+        invalid(message)
+    return pixels
+
+
+def _unstacked(size: tf.Tensor) -> list[Any] | None:
+    if size.shape.rank != 1 or size.shape[0] is None or not size.dtype.is_integer:
+        return None
+    if isinstance(size, tf.__internal__.EagerTensor):
+        return size.numpy().tolist()
+    # Inference of shapes knows what of `tf.shape(images)` is known.
+    known = tf.fill(size, False).shape
+    return [
+        size[axis] if pixels is None else pixels for axis, pixels in enumerate(known)
+    ]
+
+
+def _read_pixels(pixels: Any, message: str) -> Any:
+    if isinstance(pixels, (int, np.integer)):
+        return int(pixels)
+    if not tf.is_tensor(pixels) or not pixels.dtype.is_integer:
+        raise TypeError(message)
+    if pixels.shape.rank not in (0, None):
+        invalid(message)
+    known = tf.get_static_value(pixels)
+    return tf.cast(pixels, tf.int64) if known is None else int(known)
+
+
+def _read_sizes(
+    values: Any, name: str, axes: int, largest: tuple[int, ...] | None = None
+) -> tuple[int, ...]:
+    """One integer of at least 1 for each axis, at most the size of a tile."""
+    given = read_integers(values, name)
+    sizes = [given] * axes if isinstance(given, int) else given
+    if len(sizes) != axes or any(size < 1 for size in sizes):
+        invalid(
+            f"{name} must be an int, or a list of {axes}, as image_size has axes, of "
+            f"at least 1, but got {values!r}."
+        )
+    if largest and any(n > most for n, most in zip(sizes, largest, strict=True)):
+        invalid(
+            f"{name} must be at most tile_size, {list(largest)}: pixels between tiles "
+            f"would lie under none; but got {values!r}."
+        )
+    return tuple(sizes)
+
+
+def _read_stride(
+    overlap: Any, stride: Any, tile_size: tuple[int, ...]
+) -> tuple[int, ...]:
+    if stride is None:
+        return _read_overlap(0 if overlap is None else overlap, tile_size)
+    if overlap is not None:
+        invalid(
+            "Give overlap or stride, one of them, but got overlap="
+            f"{overlap!r} and stride={stride!r}."
+        )
+    return _read_sizes(stride, "stride", len(tile_size), largest=tile_size)
+
+
+def _read_overlap(overlap: Any, tile_size: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides that an overlap comes to."""
+    given = overlap.tolist() if isinstance(overlap, np.ndarray) else overlap
+    overlaps = given if isinstance(given, (list, tuple)) else [given] * len(tile_size)
+    message = (
+        "overlap must be a fraction of at least 0 and below 1, or an int of pixels "
+        f"below tile_size, {list(tile_size)}, or a list with one for each axis, but "
+        f"got {overlap!r}."
+    )
+    if not all(isinstance(o, (int, float, np.integer, np.floating)) for o in overlaps):
+        raise TypeError(message)
+    if len(overlaps) != len(tile_size):
+        invalid(message)
+    strides = []
+    for shared, tile in zip(overlaps, tile_size, strict=True):
+        is_pixels = isinstance(shared, (int, np.integer))
+        if not 0 <= shared < (tile if is_pixels else 1):
+            invalid(message)
+        strides.append(
+            tile - int(shared) if is_pixels else max(1, int(tile * (1 - shared)))
+        )
+    return tuple(strides)
+
+
+def _read_indices(indices: Any, count: Any) -> Any:
+    """The numbers of tiles, int64."""
+    given = indices if tf.is_tensor(indices) else np.asarray(indices)
+    is_known = not tf.is_tensor(given) or tf.get_static_value(given) is not None
+    if tf.is_tensor(given) and is_known:
+        given = np.asarray(tf.get_static_value(given))
+    dtype = tf.as_dtype(given.dtype)
+    if not is_known or tf.is_tensor(count):
+        given = tf.convert_to_tensor(given)
+    if dtype.is_bool:
+        return _read_mask(given, count)
+    if not dtype.is_integer and given.shape != (0,):
+        raise TypeError(
+            "indices must be integers, or bools with a value for each tile, but got "
+            f"{indices!r}."
+        )
+    if len(given.shape) != 1:
+        invalid(f"indices must be of shape [count], but got {shape_text(given.shape)}.")
+    lib = array_module(given)
+    given = lib.asarray(given, np.int64)
+    return checked(
+        given,
+        lib.all((given >= 0) & (given < count)),
+        f"indices must be from 0 to below the count of tiles, {_text(count)}.",
+    )
+
+
+def _read_mask(mask: Any, count: Any) -> Any:
+    is_tensor = tf.is_tensor(mask)
+    mask = checked(
+        mask,
+        (tf.size(mask, out_type=tf.int64) if is_tensor else mask.size) == count,
+        f"indices, a mask, must have a bool for each of the {_text(count)} tiles, but "
+        f"got shape {shape_text(tf.TensorShape(mask.shape))}.",
+    )
+    if is_tensor:
+        return tf.reshape(tf.where(tf.reshape(mask, [-1])), [-1])
+    return np.flatnonzero(mask)
+
+
+def _text(count: Any) -> str:
+    return "?" if tf.is_tensor(count) else str(count)
+
+
+def _read_name(name: Any, argument: str, names: Sequence[str]) -> str:
+    message = f"{argument} must be {', '.join(names)}, but got {name!r}."
+    if not isinstance(name, str):
+        raise TypeError(message)
+    if name.lower() not in names:
+        invalid(message)
+    return name.lower()
