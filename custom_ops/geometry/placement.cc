@@ -134,8 +134,12 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                      std::to_string(placement->depth) +
                      " holds more than 2147483647 values."};
   }
-  if (!CanBeAddressed(image_shape) ||
-      !CanBeAddressed(placement->patches_shape())) {
+  if (!CanBeAddressed(image_shape)) {
+    return Error{ErrorKind::kInvalidArgument,
+                 "Images of shape " + ToString(image_shape) +
+                     " are more than can be addressed."};
+  }
+  if (!CanBeAddressed(placement->patches_shape())) {
     return Error{ErrorKind::kInvalidArgument,
                  "Images of shape " + ToString(image_shape) +
                      " would have patches of shape " +

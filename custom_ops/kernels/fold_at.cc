@@ -141,7 +141,7 @@ Plan PlanOf(const Placement& placement, const Weights& weights) {
 
 Plan PlanFoldingAt(const Placement& placement, Number number,
                    Reduction reduction, const Weights& weights) {
-  if (reduction == Reduction::kMax || reduction == Reduction::kMin) {
+  if (IsExtreme(reduction)) {
     return WithCompared(number, [&](auto type) {
       using T = typename decltype(type)::Type;
       return reduction == Reduction::kMax

@@ -1,11 +1,13 @@
 #include "kernels/fold_weighted.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
+#include "kernels/fold.h"
 #include "kernels/reduce.h"
 
 namespace tf_patches {
@@ -100,25 +102,73 @@ class WeightedFolder {
   const std::shared_ptr<const Taps> taps_;
 };
 
-template <typename T, typename Reducer>
-Plan PlanOf(const PatchGrid& grid, const Weights& weights) {
-  WeightedFolder<T, Reducer> folder(grid, weights);
-  const int64_t units = folder.units();
-  return {units, std::move(folder)};
+// Divides pixels by the number of taps over them, which is a product of those
+// along each axis.
+template <typename T>
+class CoverageDivider {
+ public:
+  explicit CoverageDivider(const PatchGrid& grid)
+      : grid_(grid), counts_(std::make_shared<Counts>()) {
+    for (int i = 0; i < kMostAxes; ++i) {
+      for (const auto& taps : TapsOverAll(grid.axis[i])) {
+        (*counts_)[i].push_back(static_cast<int64_t>(taps.size()));
+      }
+    }
+  }
+
+  int64_t units() const { return grid_.image_rows(); }
+
+  void operator()(const void*, Range which, void* images) const {
+    const auto& [planes, rows, cols] = *counts_;
+    const int64_t line = grid_.cols().image * grid_.depth;
+    T* pixel = static_cast<T*>(images) + which.begin * line;
+    for (int64_t n = which.begin; n < which.end; ++n) {
+      const int64_t row = n % grid_.rows().image;
+      const int64_t plane = n / grid_.rows().image % grid_.planes().image;
+      const int64_t count = planes[plane] * rows[row];
+      for (const int64_t col_count : cols) {
+        const T divisor(std::max<int64_t>(1, count * col_count));
+        for (int64_t d = 0; d < grid_.depth; ++d) {
+          pixel[d] = Quotient(pixel[d], divisor);
+        }
+        pixel += grid_.depth;
+      }
+    }
+  }
+
+ private:
+  using Counts = std::array<std::vector<int64_t>, kMostAxes>;
+
+  const PatchGrid grid_;
+  // Shared by the copies of a plan.
+  const std::shared_ptr<Counts> counts_;
+};
+
+template <typename Worker>
+Plan ToPlan(Worker worker) {
+  const int64_t units = worker.units();
+  return {units, std::move(worker)};
 }
 
 }  // namespace
 
-Plan PlanWeightedFolding(const PatchGrid& grid, Number number,
-                         Reduction reduction, const Weights& weights) {
-  return WithSummed(number, [&](auto type) {
+std::vector<Plan> PlanWeightedFolding(const PatchGrid& grid, Number number,
+                                      Reduction reduction,
+                                      const Weights& weights) {
+  return WithSummed(number, [&](auto type) -> std::vector<Plan> {
     using T = typename decltype(type)::Type;
     if (reduction == Reduction::kMean) {
-      return PlanOf<T, LineSum<T, Wide<T>, true>>(grid, weights);
+      if constexpr (std::is_same_v<T, Wide<T>>) {
+        if (!weights.exist()) {
+          return {PlanFolding(grid, number), ToPlan(CoverageDivider<T>(grid))};
+        }
+      }
+      return {
+          ToPlan(WeightedFolder<T, LineSum<T, Wide<T>, true>>(grid, weights))};
     }
-    return weights.exist()
-               ? PlanOf<T, LineSum<T, Wide<T>, false>>(grid, weights)
-               : PlanOf<T, LineSum<T, T, false>>(grid, weights);
+    if (!weights.exist()) return {PlanFolding(grid, number)};
+    return {
+        ToPlan(WeightedFolder<T, LineSum<T, Wide<T>, false>>(grid, weights))};
   });
 }
 

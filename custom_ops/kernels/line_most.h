@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/line_sum.h"
 #include "kernels/patch_line.h"
@@ -18,40 +19,52 @@ class LineMost {
   LineMost(const Block& block, T* line)
       : block_(block),
         out_(line + block.pixels.begin * block.depth + block.channels.begin) {
-    for (int64_t x = 0; x < block.pixels.size(); ++x) {
-      std::fill_n(out_ + x * block.depth, block.channels.size(), T());
-    }
+    Fill(block, block.depth, static_cast<T>(Least()), out_);
     std::fill_n(is_covered_, block.pixels.size(), false);
   }
 
   void Add(const PatchLine<T>& line) {
     ForEachPixels(line, block_.pixels, [&](const Pixels& pixels) {
-      const T* const values = line.values + block_.channels.begin;
       for (int64_t i = 0; i < pixels.count; ++i) {
-        const int64_t stored = pixels.stored + i * pixels.step;
-        const int64_t at = pixels.pixel + i * pixels.rate;
-        Take(values + stored * block_.depth, is_covered_[at],
-             out_ + at * block_.depth);
-        is_covered_[at] = true;
+        is_covered_[pixels.pixel + i * pixels.rate] = true;
+      }
+      const T* const from =
+          line.values + block_.channels.begin + pixels.stored * block_.depth;
+      T* const to = out_ + pixels.pixel * block_.depth;
+      const int64_t channels = block_.channels.size();
+      if (pixels.are_side_by_side() && channels == block_.depth) {
+        return Take(from, pixels.count * channels, to);
+      }
+      for (int64_t i = 0; i < pixels.count; ++i) {
+        Take(from + i * pixels.step * block_.depth, channels,
+             to + i * pixels.rate * block_.depth);
       }
     });
   }
 
-  void Finish() {}
+  void Finish() {
+    for (int64_t x = 0; x < block_.pixels.size(); ++x) {
+      if (is_covered_[x]) continue;
+      std::fill_n(out_ + x * block_.depth, block_.channels.size(), T());
+    }
+  }
 
  private:
-  void Take(const T* from, bool is_covered, T* to) const {
-    const int64_t channels = block_.channels.size();
-    if (!is_covered) {
-      std::copy_n(from, channels, to);
-      return;
+  // What every number is at least as good as.
+  static Wide<T> Least() {
+    using Limits = std::numeric_limits<Wide<T>>;
+    if (Limits::has_infinity) {
+      return kIsMax ? -Limits::infinity() : Limits::infinity();
     }
-    for (int64_t d = 0; d < channels; ++d) {
-      const auto ours = static_cast<Wide<T>>(from[d]);
-      const auto theirs = static_cast<Wide<T>>(to[d]);
-      const bool wins =
-          ours != ours || (kIsMax ? ours > theirs : ours < theirs);
-      to[d] = wins ? from[d] : to[d];
+    return kIsMax ? Limits::lowest() : Limits::max();
+  }
+
+  static void Take(const T* __restrict from, int64_t count, T* __restrict to) {
+    for (int64_t i = 0; i < count; ++i) {
+      const auto ours = static_cast<Wide<T>>(from[i]);
+      const auto theirs = static_cast<Wide<T>>(to[i]);
+      const bool is_better = kIsMax ? ours > theirs : ours < theirs;
+      to[i] = is_better || ours != ours ? from[i] : to[i];
     }
   }
 

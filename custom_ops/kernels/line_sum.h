@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "kernels/instructions.h"
@@ -28,6 +29,21 @@ inline constexpr int64_t kBlockValues = (16 << 10) / sizeof(Wide<T>);
 // Sums of fewer are made sooner than vectors are set up.
 inline constexpr int64_t kFewValues = 32;
 
+// Makes all of a block `value`; `first` is its first number, and pixels are
+// `step` apart.
+template <typename T>
+void Fill(const Block& block, int64_t step, T value, T* first) {
+  const int64_t pixels = block.pixels.size();
+  const int64_t channels = block.channels.size();
+  if (channels == step) {
+    std::fill_n(first, pixels * channels, value);
+    return;
+  }
+  for (int64_t x = 0; x < pixels; ++x) {
+    std::fill_n(first + x * step, channels, value);
+  }
+}
+
 // Sums, or means, of the numbers of a block, made in Acc. `kIsMean` sums
 // weights too. `out` is the line of the image.
 template <typename T, typename Acc, bool kIsMean>
@@ -42,9 +58,7 @@ class LineSum {
     } else {
       acc_ = scratch_;
     }
-    for (int64_t x = 0; x < block.pixels.size(); ++x) {
-      std::fill_n(acc_ + x * step_, block.channels.size(), Acc());
-    }
+    Fill(block, step_, Acc(), acc_);
     if (kIsMean) std::fill_n(sums_, block.pixels.size(), Acc());
   }
 
@@ -62,14 +76,11 @@ class LineSum {
   void Finish() {
     if constexpr (kIsMean) {
       WithWidestVectors([&](auto) {
-        Store([this](Acc sum, int64_t x) {
-          const Acc mean = Quotient(sum, sums_[x]);
-          return sums_[x] == Acc() ? Acc() : mean;
-        });
+        if (block_.channels.size() == 1 && step_ == 1) return DivideSingles();
+        WithDepth(step_, [&](auto depth) { Divide(depth); });
       });
-    } else if constexpr (!kIsInPlace) {
-      Store([](Acc sum, int64_t) { return sum; });
     }
+    if constexpr (!kIsInPlace) Store();
   }
 
  private:
@@ -78,29 +89,52 @@ class LineSum {
   template <int kDepth>
   using Depth = std::integral_constant<int, kDepth>;
 
+  // Calls `use` with the Depth of pixels whose channels lie side by side, for
+  // numbers of them that have code of their own, and else with Depth<0>.
+  template <typename Use>
+  void WithDepth(int64_t step, const Use& use) const {
+    const int64_t depth = block_.channels.size();
+    switch (depth == step ? depth : 0) {
+      case 2:
+        return use(Depth<2>());
+      case 3:
+        return use(Depth<3>());
+      case 4:
+        return use(Depth<4>());
+      case 8:
+        return use(Depth<8>());
+      default:
+        return use(Depth<0>());
+    }
+  }
+
   void AddPixels(const T* values, const LineWeights<T>& weights,
                  const Pixels& pixels) {
     if (weights.cols == nullptr) return AddPlain(values, pixels);
     if constexpr (std::is_same_v<Acc, Wide<T>>) {
-      const int64_t depth = block_.channels.size();
-      if (!pixels.are_side_by_side() || depth != block_.depth) {
+      if (!pixels.are_side_by_side()) {
         return AddWeighted(Depth<0>(), values, weights, pixels);
       }
       const Pixels near = {pixels.count, pixels.stored, 1, pixels.pixel, 1};
-      switch (depth) {
-        case 1:
-          return AddWeighted(Depth<1>(), values, weights, near);
-        case 2:
-          return AddWeighted(Depth<2>(), values, weights, near);
-        case 3:
-          return AddWeighted(Depth<3>(), values, weights, near);
-        case 4:
-          return AddWeighted(Depth<4>(), values, weights, near);
-        case 8:
-          return AddWeighted(Depth<8>(), values, weights, near);
-        default:
-          return AddWeighted(Depth<0>(), values, weights, near);
-      }
+      if (block_.depth == 1) return AddSingles(values, weights, near);
+      WithDepth(block_.depth,
+                [&](auto depth) { AddWeighted(depth, values, weights, near); });
+    }
+  }
+
+  // Pixels of one channel, side by side: compilers make vectors of them.
+  void AddSingles(const T* values, const LineWeights<T>& weights,
+                  const Pixels& pixels) {
+    const T* __restrict const from = values + pixels.stored;
+    const T* __restrict const factors = weights.cols + pixels.stored;
+    Acc* __restrict const to = acc_ + pixels.pixel;
+    Acc* __restrict const sums = sums_ + pixels.pixel;
+    const Acc scale = weights.scale;
+    for (int64_t i = 0; i < pixels.count; ++i) {
+      const Acc weight = Multiply(scale, static_cast<Acc>(factors[i]));
+      const Acc product = Multiply(weight, static_cast<Acc>(from[i]));
+      if (kIsMean) sums[i] = tf_patches::Add(sums[i], weight);
+      to[i] = tf_patches::Add(to[i], weight == Acc() ? Acc() : product);
     }
   }
 
@@ -112,22 +146,34 @@ class LineSum {
     const int64_t depth = kDepth > 0 ? kDepth : block_.channels.size();
     const int64_t from_step = kDepth > 0 ? kDepth : block_.depth;
     const int64_t to_step = kDepth > 0 ? kDepth : step_;
-    const T* __restrict const from = values + pixels.stored * from_step;
-    const T* __restrict const factors = weights.cols + pixels.stored;
-    Acc* __restrict const to = acc_ + pixels.pixel * to_step;
-    Acc* __restrict const sums = sums_ + pixels.pixel;
-    const Acc scale = weights.scale;
     for (int64_t i = 0; i < pixels.count; ++i) {
-      const int64_t stored = i * pixels.step;
-      const int64_t at = i * pixels.rate;
-      const Acc weight = Multiply(scale, static_cast<Acc>(factors[stored]));
-      if (kIsMean) sums[at] = tf_patches::Add(sums[at], weight);
-      const bool counts = !(weight == Acc());
+      const int64_t stored = pixels.stored + i * pixels.step;
+      const int64_t at = pixels.pixel + i * pixels.rate;
+      const Acc weight =
+          Multiply(weights.scale, static_cast<Acc>(weights.cols[stored]));
+      if (weight == Acc()) continue;
+      if (kIsMean) sums_[at] = tf_patches::Add(sums_[at], weight);
+      AddProducts<kDepth>(values + stored * from_step, weight, depth,
+                          acc_ + at * to_step);
+    }
+  }
+
+  template <int kDepth>
+  static void AddProducts(const T* __restrict from, Acc weight, int64_t depth,
+                          Acc* __restrict to) {
+    if constexpr (std::is_same_v<T, Acc> && std::is_floating_point_v<T> &&
+                  kDepth > 0 && (kDepth & (kDepth - 1)) == 0) {
+      // Compilers make this sums one by one, unless they are told.
+      typedef T Vector [[gnu::vector_size(kDepth * sizeof(T))]];
+      Vector values, sums;
+      std::memcpy(&values, from, sizeof(Vector));
+      std::memcpy(&sums, to, sizeof(Vector));
+      sums += values * weight;
+      std::memcpy(to, &sums, sizeof(Vector));
+    } else {
       for (int64_t d = 0; d < depth; ++d) {
-        const Acc product =
-            Multiply(weight, static_cast<Acc>(from[stored * from_step + d]));
-        Acc& sum = to[at * to_step + d];
-        sum = tf_patches::Add(sum, counts ? product : Acc());
+        to[d] =
+            tf_patches::Add(to[d], Multiply(weight, static_cast<Acc>(from[d])));
       }
     }
   }
@@ -158,12 +204,33 @@ class LineSum {
     }
   }
 
-  template <typename Value>
-  void Store(const Value& value) {
+  // What weighs nothing is zero.
+  void DivideSingles() {
+    for (int64_t x = 0; x < block_.pixels.size(); ++x) {
+      const Acc mean = Quotient(acc_[x], sums_[x]);
+      acc_[x] = sums_[x] == Acc() ? Acc() : mean;
+    }
+  }
+
+  template <int kDepth>
+  void Divide(Depth<kDepth>) {
+    const int64_t depth = kDepth > 0 ? kDepth : block_.channels.size();
+    const int64_t step = kDepth > 0 ? kDepth : step_;
+    for (int64_t x = 0; x < block_.pixels.size(); ++x) {
+      Acc* const to = acc_ + x * step;
+      const Acc sum = sums_[x];
+      if (sum == Acc()) {
+        std::fill_n(to, depth, Acc());
+        continue;
+      }
+      for (int64_t d = 0; d < depth; ++d) to[d] = Quotient(to[d], sum);
+    }
+  }
+
+  void Store() {
     for (int64_t x = 0; x < block_.pixels.size(); ++x) {
       for (int64_t d = 0; d < block_.channels.size(); ++d) {
-        out_[x * block_.depth + d] =
-            static_cast<T>(value(acc_[x * step_ + d], x));
+        out_[x * block_.depth + d] = static_cast<T>(acc_[x * step_ + d]);
       }
     }
   }

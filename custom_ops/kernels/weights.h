@@ -13,6 +13,10 @@ namespace tf_patches {
 
 enum class Reduction { kSum, kMean, kMax, kMin };
 
+inline bool IsExtreme(Reduction reduction) {
+  return reduction == Reduction::kMax || reduction == Reduction::kMin;
+}
+
 // One number for each pixel of a patch, the same for all patches; or, for each
 // patch or for all, the factors of a window along each axis, one axis after the
 // other; or neither.

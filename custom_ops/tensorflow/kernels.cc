@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
@@ -65,11 +66,13 @@ class FoldPatchesOp : public OpKernel {
     OP_REQUIRES_OK(
         context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
-    const Plan plan = MakePlan(context, grid);
-    ShareOut(
-        context, plan.units,
-        std::max(images->TotalBytes(), patches.TotalBytes()),
-        [&](Range which) { plan.run(patches.data(), which, images->data()); });
+    for (const Plan& plan : MakePlans(context, grid)) {
+      ShareOut(context, plan.units,
+               std::max(images->TotalBytes(), patches.TotalBytes()),
+               [&](Range which) {
+                 plan.run(patches.data(), which, images->data());
+               });
+    }
   }
 
  protected:
@@ -77,8 +80,10 @@ class FoldPatchesOp : public OpKernel {
     return absl::OkStatus();
   }
 
-  virtual Plan MakePlan(OpKernelContext*, const PatchGrid& grid) const {
-    return PlanFolding(grid, number_);
+  // One after the other.
+  virtual std::vector<Plan> MakePlans(OpKernelContext*,
+                                      const PatchGrid& grid) const {
+    return {PlanFolding(grid, number_)};
   }
 
   PatchAttributes attributes_;
@@ -104,8 +109,8 @@ class FoldWeightedPatchesOp : public FoldPatchesOp {
     return ToStatus(WrongWeights(sizes, weights.shape().DebugString()));
   }
 
-  Plan MakePlan(OpKernelContext* context,
-                const PatchGrid& grid) const override {
+  std::vector<Plan> MakePlans(OpKernelContext* context,
+                              const PatchGrid& grid) const override {
     Weights weights;
     weights.window = DataOf(context->input(2));
     return PlanWeightedFolding(grid, number_, reduction_, weights);

@@ -43,6 +43,15 @@ inline absl::Status ReadImageShape(
   return c->WithRank(*images, axes + 2, images);
 }
 
+// Reads `reduction`, and checks that numbers of the dtype can be so reduced.
+inline absl::Status CheckReduction(
+    tensorflow::shape_inference::InferenceContext* c, Reduction* reduction) {
+  tensorflow::DataType dtype;
+  TF_RETURN_IF_ERROR(c->GetAttr("T", &dtype));
+  TF_RETURN_IF_ERROR(ReadReduction(c, reduction));
+  return CheckReduction(*reduction, dtype);
+}
+
 // Whether weights, as far as their shape is known, are an empty vector.
 inline bool MayBeMissing(tensorflow::shape_inference::InferenceContext* c,
                          tensorflow::shape_inference::ShapeHandle weights) {

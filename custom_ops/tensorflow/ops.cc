@@ -170,6 +170,8 @@ absl::Status FoldPatchesShape(InferenceContext* c) {
 }
 
 absl::Status FoldWeightedPatchesShape(InferenceContext* c) {
+  Reduction reduction;
+  TF_RETURN_IF_ERROR(CheckReduction(c, &reduction));
   TF_RETURN_IF_ERROR(FoldPatchesShape(c));
   PatchAttributes attributes;
   int axes;

@@ -162,9 +162,9 @@ class FoldPatchesAtOp : public OpKernel {
     const Tensor& profiles = context->input(5);
     weights->window = DataOf(window);
     weights->profiles = DataOf(profiles);
+    if (weights->exist() && IsExtreme(reduction_)) return WrongExtremes();
     weights->has_profile_each =
         profiles.dims() == 2 && profiles.dim_size(0) == placement.count;
-    TF_RETURN_IF_ERROR(CheckIsWeighted(reduction_, weights->exist()));
     return ToStatus(
         CheckWeightShapes(placement, ShapeOf(window), ShapeOf(profiles)));
   }

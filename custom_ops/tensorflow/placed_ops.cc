@@ -105,6 +105,18 @@ absl::Status CheckProfiles(InferenceContext* c, ShapeHandle profiles,
   return ToStatus(WrongProfiles(sizes, c->DebugString(profiles)));
 }
 
+absl::Status CheckWeights(InferenceContext* c, DimensionHandle count,
+                          const std::vector<int64_t>& sizes) {
+  const ShapeHandle window = c->input(4);
+  const ShapeHandle profiles = c->input(5);
+  Reduction reduction;
+  TF_RETURN_IF_ERROR(CheckReduction(c, &reduction));
+  const bool exist = !MayBeMissing(c, window) || !MayBeMissing(c, profiles);
+  if (exist && IsExtreme(reduction)) return WrongExtremes();
+  TF_RETURN_IF_ERROR(CheckWindow(c, window, sizes));
+  return CheckProfiles(c, profiles, count, sizes);
+}
+
 absl::Status FoldPatchesAtShape(InferenceContext* c) {
   PlacementAttributes attributes;
   TF_RETURN_IF_ERROR(ReadPlacementAttributes(c, &attributes));
@@ -129,8 +141,7 @@ absl::Status FoldPatchesAtShape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->ReplaceDim(images, 0, batch, &images));
   TF_RETURN_IF_ERROR(c->ReplaceDim(images, axes + 1, depth, &images));
   TF_RETURN_IF_ERROR(CheckKnown(c, images, count, attributes));
-  TF_RETURN_IF_ERROR(CheckWindow(c, c->input(4), attributes.sizes));
-  TF_RETURN_IF_ERROR(CheckProfiles(c, c->input(5), count, attributes.sizes));
+  TF_RETURN_IF_ERROR(CheckWeights(c, count, attributes.sizes));
   c->set_output(0, images);
   return absl::OkStatus();
 }

@@ -132,6 +132,12 @@ absl::Status ReadReduction(Context* context, Reduction* reduction) {
   return FindName("reduction", name, reductions, reduction);
 }
 
+// Extremes are not weighted.
+inline absl::Status WrongExtremes() {
+  return absl::InvalidArgumentError(
+      "weights must be none for reduction MAX or MIN.");
+}
+
 // Whether numbers of a dtype can be so reduced.
 inline absl::Status CheckReduction(Reduction reduction,
                                    tensorflow::DataType dtype) {
@@ -142,22 +148,11 @@ inline absl::Status CheckReduction(Reduction reduction,
         "reduction MEAN is one of floating or complex" + got +
         " Cast them first: tf.cast(patches, tf.float32).");
   }
-  const bool compares =
-      reduction == Reduction::kMax || reduction == Reduction::kMin;
-  if (compares && tensorflow::DataTypeIsComplex(dtype)) {
+  if (IsExtreme(reduction) && tensorflow::DataTypeIsComplex(dtype)) {
     return absl::InvalidArgumentError("reduction MAX or MIN is one of real" +
                                       got);
   }
   return absl::OkStatus();
-}
-
-// Whether what is so reduced can have weights, if it has.
-inline absl::Status CheckIsWeighted(Reduction reduction, bool is_weighted) {
-  const bool compares =
-      reduction == Reduction::kMax || reduction == Reduction::kMin;
-  if (!is_weighted || !compares) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "weights must be none for reduction MAX or MIN.");
 }
 
 }  // namespace tf_patches

@@ -159,24 +159,40 @@ class FoldLoop {
   int64_t additions_;
 };
 
-// The sum of what each value counts for that is added to a pixel, of
-// `grid.image_shape()`. `window` is that of a patch.
-XlaOp FoldWindow(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
+// The sum of the weights of the taps over each pixel, of `grid.image_shape()`.
+XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
   // Of one image, as all images are covered alike.
   PatchGrid single = grid;
   single.batch = 1;
   single.depth = 1;
-  const Shape patches = single.patches_shape();
+  const Shape image = grid.image_shape();
   const int64_t axes = grid.axes;
+  const XlaOp patches =
+      xla::BroadcastInDim(window, single.patches_shape(), {axes + 1});
   // Or XLA would fold constants while it compiles.
   const XlaOp sums =
-      LowerFoldPatches(single, type,
-                       xla::OptimizationBarrier(
-                           xla::BroadcastInDim(window, patches, {axes + 1})));
+      LowerFoldPatches(single, type, xla::OptimizationBarrier(patches));
+  return xla::BroadcastInDim(
+      xla::Reshape(sums, Shape(image.begin() + 1, image.end() - 1)), image,
+      AxesFrom(1, axes));
+}
+
+// The number of taps over each pixel, at least 1, of `grid.image_shape()`: a
+// product of those along each axis.
+XlaOp CountsOfTaps(const PatchGrid& grid, XlaBuilder* builder) {
   const Shape image = grid.image_shape();
-  const Shape space(image.begin() + 1, image.end() - 1);
-  return xla::BroadcastInDim(xla::Reshape(sums, space), image,
-                             AxesFrom(1, axes));
+  XlaOp product = xla::Broadcast(xla::ConstantR0<int64_t>(builder, 1), image);
+  for (int64_t i = 0; i < grid.axes; ++i) {
+    const Axis& axis = grid.axis[kMostAxes - grid.axes + i];
+    std::vector<int64_t> counts;
+    for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
+      counts.push_back(axis.TapsOver(pixel).size());
+    }
+    product =
+        product * xla::BroadcastInDim(xla::ConstantR1<int64_t>(builder, counts),
+                                      image, {1 + i});
+  }
+  return xla::Max(product, xla::ScalarLike(product, 1));
 }
 
 }  // namespace
@@ -257,21 +273,24 @@ XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
   const bool is_mean = reduction == Reduction::kMean;
   if (!weights && !is_mean) return LowerFoldPatches(grid, type, patches);
   const PrimitiveType wide = WeightedType(type);
-  const int64_t pixels = grid.patch_depth() / grid.depth;
   XlaOp values = xla::ConvertElementType(patches, wide);
-  XlaOp window = xla::Broadcast(xla::One(patches.builder(), wide), {pixels});
+  XlaOp divisors;
   if (weights) {
+    const int64_t pixels = grid.patch_depth() / grid.depth;
     const Shape by_pixel = {grid.patch_count(), pixels, grid.depth};
-    window = xla::Reshape(xla::ConvertElementType(*weights, wide), {pixels});
+    const XlaOp window =
+        xla::Reshape(xla::ConvertElementType(*weights, wide), {pixels});
     values = xla::Reshape(Weighted(xla::BroadcastInDim(window, by_pixel, {1}),
                                    xla::Reshape(values, by_pixel)),
                           grid.patches_shape());
+    if (is_mean) divisors = SumsOfWeights(grid, wide, window);
+  } else {
+    divisors =
+        xla::ConvertElementType(CountsOfTaps(grid, patches.builder()), wide);
   }
-  XlaOp images = LowerFoldPatches(grid, wide, values);
-  if (is_mean) {
-    images = Quotient(wide, images, FoldWindow(grid, wide, window));
-  }
-  return xla::ConvertElementType(images, type);
+  const XlaOp sums = LowerFoldPatches(grid, wide, values);
+  return xla::ConvertElementType(
+      is_mean ? Quotient(wide, sums, divisors) : sums, type);
 }
 
 }  // namespace tf_patches

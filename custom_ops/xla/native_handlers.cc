@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
@@ -158,16 +159,20 @@ std::optional<Number> NumberOf(ffi::DataType type) {
   }
 }
 
-// Where `plan` is made of what numbers `images` hold.
-template <typename MakePlan>
+// Runs the plans, one after the other, that are made for the numbers that
+// `images` hold.
+template <typename MakePlans>
 ffi::Error Reduce(ffi::ThreadPool& threads, ffi::AnyBuffer patches,
-                  ffi::AnyBuffer images, const MakePlan& make_plan) {
+                  ffi::AnyBuffer images, const MakePlans& make_plans) {
   const std::optional<Number> number = NumberOf(images.element_type());
   if (!number) {
     return ffi::Error::InvalidArgument("Folds do not support bool.");
   }
-  Run(threads, make_plan(*number),
-      std::max(images.size_bytes(), patches.size_bytes()), patches, images);
+  const std::vector<Plan> plans = make_plans(*number);
+  for (const Plan& plan : plans) {
+    Run(threads, plan, std::max(images.size_bytes(), patches.size_bytes()),
+        patches, images);
+  }
   return ffi::Error::Success();
 }
 
@@ -177,8 +182,9 @@ ffi::Error Fold(ffi::ThreadPool threads, ffi::AnyBuffer patches,
   if (auto error = ReadGrid(*images, attributes, &grid); error.failure()) {
     return error;
   }
-  return Reduce(threads, patches, *images,
-                [&](Number number) { return PlanFolding(grid, number); });
+  return Reduce(threads, patches, *images, [&](Number number) {
+    return std::vector<Plan>{PlanFolding(grid, number)};
+  });
 }
 
 const void* DataOf(ffi::AnyBuffer weights) {
@@ -284,7 +290,8 @@ ffi::Error FoldAt(ffi::ThreadPool threads, ffi::AnyBuffer patches,
     return Reduce(threads, patches, *images, [&](Number number) {
       // As where the plan is run: a plan multiplies weights.
       const tsl::port::ScopedFlushDenormal flush;
-      return PlanFoldingAt(placement, number, reduction, weights);
+      return std::vector<Plan>{
+          PlanFoldingAt(placement, number, reduction, weights)};
     });
   });
 }

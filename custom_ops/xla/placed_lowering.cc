@@ -257,7 +257,7 @@ XlaOp LowerFoldPatchesAt(const Placement& placement, PrimitiveType type,
   const XlaOp values =
       xla::Reshape(patches, taps.Updates(taps.images(), taps.depth()));
   XlaOp images;
-  if (reduction == Reduction::kMax || reduction == Reduction::kMin) {
+  if (IsExtreme(reduction)) {
     images = Most(taps, type, reduction == Reduction::kMax, values);
   } else if (reduction == Reduction::kSum && !weights.window &&
              !weights.profiles) {

@@ -240,8 +240,9 @@ class FoldPatchesAtOp : public PlacedOp {
     TF_RETURN_IF_ERROR(Read(context, 5, "weights", 1, &profiles));
     if (!IsMissing(window.shape)) weights->window = window.op;
     if (!IsMissing(profiles.shape)) weights->profiles = profiles.Whole();
-    TF_RETURN_IF_ERROR(
-        CheckIsWeighted(reduction_, weights->window || weights->profiles));
+    if ((weights->window || weights->profiles) && IsExtreme(reduction_)) {
+      return WrongExtremes();
+    }
     return ToStatus(CheckWeightShapes(placement, window.shape, profiles.shape));
   }
 
