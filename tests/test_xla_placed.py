@@ -104,6 +104,14 @@ def weights_of(case, dtype, form, seed):
     return weights[0] if form == "window" else weights
 
 
+def assert_same(lowering, dtype, form, ours, expected):
+    """To the bit, except of complex products, which XLA does not round in parts."""
+    if lowering == "native" or form is None or dtype not in COMPLEX:
+        return assert_same_numbers(ours, expected)
+    close = 1e-4 if dtype == "complex64" else 1e-12
+    np.testing.assert_allclose(ours, expected, rtol=close, atol=close)
+
+
 @lowerings
 @examples(50)
 @given(reduced(["sum", "mean", "max", "min"]), placed_cases(), seeds)
@@ -114,7 +122,8 @@ def test_reductions_equal_the_same_without_xla(lowering, reduced, case, seed):
     weights = None if form is None else weights_of(case, dtype, form, seed)
     fold = folding(case, reduction=reduction, weights=weights)
     run, tensors = called(fold, case, patches)
-    assert_same_numbers(compiled(lowering, run, *tensors), run(*tensors))
+    result = compiled(lowering, run, *tensors)
+    assert_same(lowering, dtype, form, result, run(*tensors))
 
 
 @lowerings
@@ -132,7 +141,7 @@ def test_folds_of_grids_equal_the_same_without_xla(lowering, reduced, case, seed
         return tf_patches.fold_patches(patches, shape, **grid, **how)
 
     result = compiled(lowering, fold, patches, *weights)
-    assert_same_numbers(result, fold(patches, *weights))
+    assert_same(lowering, dtype, form, result, fold(patches, *weights))
 
 
 # Sums large enough for several threads to share; as many patches on one pixel.

@@ -1,5 +1,6 @@
 #include "xla/lowering.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -75,15 +76,17 @@ XlaOp WithoutNegativeZero(XlaOp sum, PrimitiveType type) {
 // stretches of pixels, one along each axis, cross.
 class FoldLoop {
  public:
-  FoldLoop(const PatchGrid& grid, PrimitiveType type,
+  FoldLoop(const PatchGrid& grid, PrimitiveType type, int64_t least_turns,
            const std::vector<Stretch>& stretches, const Places& places)
       : grid_(grid), type_(type), stretches_(stretches), places_(places) {
     for (const Stretch& stretch : stretches) {
       most_.push_back(stretch.most);
       pixels_.push_back(stretch.pixels);
     }
-    turns_ = CeilDiv(Product(most_), MostAdditions(type));
-    additions_ = CeilDiv(Product(most_), turns_);
+    const int64_t all = Product(most_);
+    turns_ =
+        std::max(CeilDiv(all, MostAdditions(type)), std::min(all, least_turns));
+    additions_ = CeilDiv(all, turns_);
   }
 
   XlaOp Run(XlaOp values) const {
@@ -159,6 +162,41 @@ class FoldLoop {
   int64_t additions_;
 };
 
+// As LowerFoldPatches, by loops of at least so many turns.
+XlaOp Fold(const PatchGrid& grid, PrimitiveType type, int64_t least_turns,
+           XlaOp patches) {
+  XlaBuilder* const builder = patches.builder();
+  const PatchGrid reduced = grid.Reduced();
+  const std::vector<Axis> axes = AxesOf(reduced);
+  const Shape counts = OfEach(axes, &Axis::count);
+  const Shape taps = OfEach(axes, &Axis::patch);
+  const Places places(Product(counts) * Product(taps));
+  std::vector<std::vector<Stretch>> stretches;
+  for (size_t axis = 0; axis < axes.size(); ++axis) {
+    const Steps steps = {StepOf(counts, axis) * Product(taps),
+                         StepOf(taps, axis)};
+    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
+  }
+  const XlaOp values =
+      xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});
+  // Where stretches of all axes cross, by loops of their own.
+  std::vector<Stretch> crossing;
+  const std::function<XlaOp()> fold = [&] {
+    const size_t axis = crossing.size();
+    if (axis == axes.size()) {
+      return FoldLoop(reduced, type, least_turns, crossing, places).Run(values);
+    }
+    std::vector<XlaOp> images;
+    for (const Stretch& stretch : stretches[axis]) {
+      crossing.push_back(stretch);
+      images.push_back(fold());
+      crossing.pop_back();
+    }
+    return xla::ConcatInDim(builder, images, 1 + axis);
+  };
+  return xla::Reshape(fold(), grid.image_shape());
+}
+
 // The sum of the weights of the taps over each pixel, of `grid.image_shape()`.
 XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
   // Of one image, as all images are covered alike.
@@ -170,8 +208,7 @@ XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
   const XlaOp patches =
       xla::BroadcastInDim(window, single.patches_shape(), {axes + 1});
   // Or XLA would fold constants while it compiles.
-  const XlaOp sums =
-      LowerFoldPatches(single, type, xla::OptimizationBarrier(patches));
+  const XlaOp sums = Fold(single, type, 1, xla::OptimizationBarrier(patches));
   return xla::BroadcastInDim(
       xla::Reshape(sums, Shape(image.begin() + 1, image.end() - 1)), image,
       AxesFrom(1, axes));
@@ -235,36 +272,7 @@ XlaOp LowerExtractPatches(const PatchGrid& grid, PrimitiveType type,
 
 XlaOp LowerFoldPatches(const PatchGrid& grid, PrimitiveType type,
                        XlaOp patches) {
-  XlaBuilder* const builder = patches.builder();
-  const PatchGrid reduced = grid.Reduced();
-  const std::vector<Axis> axes = AxesOf(reduced);
-  const Shape counts = OfEach(axes, &Axis::count);
-  const Shape taps = OfEach(axes, &Axis::patch);
-  const Places places(Product(counts) * Product(taps));
-  std::vector<std::vector<Stretch>> stretches;
-  for (size_t axis = 0; axis < axes.size(); ++axis) {
-    const Steps steps = {StepOf(counts, axis) * Product(taps),
-                         StepOf(taps, axis)};
-    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
-  }
-  const XlaOp values =
-      xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});
-  // Where stretches of all axes cross, by loops of their own.
-  std::vector<Stretch> crossing;
-  const std::function<XlaOp()> fold = [&] {
-    const size_t axis = crossing.size();
-    if (axis == axes.size()) {
-      return FoldLoop(reduced, type, crossing, places).Run(values);
-    }
-    std::vector<XlaOp> images;
-    for (const Stretch& stretch : stretches[axis]) {
-      crossing.push_back(stretch);
-      images.push_back(fold());
-      crossing.pop_back();
-    }
-    return xla::ConcatInDim(builder, images, 1 + axis);
-  };
-  return xla::Reshape(fold(), grid.image_shape());
+  return Fold(grid, type, 1, patches);
 }
 
 XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
@@ -288,7 +296,8 @@ XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
     divisors =
         xla::ConvertElementType(CountsOfTaps(grid, patches.builder()), wide);
   }
-  const XlaOp sums = LowerFoldPatches(grid, wide, values);
+  // A loop of one turn is none: then products would be added unrounded.
+  const XlaOp sums = Fold(grid, wide, 2, values);
   return xla::ConvertElementType(
       is_mean ? Quotient(wide, sums, divisors) : sums, type);
 }

@@ -26,7 +26,8 @@ xla::XlaOp LowerExtractPatches(const PatchGrid& grid, xla::PrimitiveType type,
 xla::XlaOp LowerFoldPatches(const PatchGrid& grid, xla::PrimitiveType type,
                             xla::XlaOp patches);
 
-// As kernels/fold_weighted.h, in the same order. `weights` are a window of
+// As kernels/fold_weighted.h, in the same order, so to the same bits, except
+// of complex products, whose parts XLA rounds once. `weights` are a window of
 // `type`, if there are any.
 xla::XlaOp LowerFoldWeightedPatches(const PatchGrid& grid,
                                     xla::PrimitiveType type,
