@@ -225,9 +225,10 @@ XlaOp CountsOfTaps(const PatchGrid& grid, XlaBuilder* builder) {
     for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
       counts.push_back(axis.TapsOver(pixel).size());
     }
-    product =
-        product * xla::BroadcastInDim(xla::ConstantR1<int64_t>(builder, counts),
-                                      image, {1 + i});
+    // Or XLA would fold constants, as large as the images, while it compiles.
+    const XlaOp of_axis =
+        xla::OptimizationBarrier(xla::ConstantR1<int64_t>(builder, counts));
+    product = product * xla::BroadcastInDim(of_axis, image, {1 + i});
   }
   return xla::Max(product, xla::ScalarLike(product, 1));
 }

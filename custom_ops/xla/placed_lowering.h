@@ -23,8 +23,8 @@ xla::XlaOp LowerExtractPatchesAt(const Placement& placement,
 
 // As kernels/fold_at.h. The values of a pixel are reduced by scatters: one by
 // one in the order in which they are stored on a CPU, so to the same bits,
-// except of complex products. A GPU takes them in any order, and so rounds sums in
-// any, unless XLA is told to be deterministic.
+// except of complex products. A GPU takes them in any order, and so rounds sums
+// in any, unless XLA is told to be deterministic.
 xla::XlaOp LowerFoldPatchesAt(const Placement& placement,
                               xla::PrimitiveType type, Reduction reduction,
                               xla::XlaOp patches, const PlaceOps& places,
