@@ -149,6 +149,43 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
   return std::nullopt;
 }
 
+std::optional<Error> CheckPlaceShapes(const Placement& placement,
+                                      const Shape& positions,
+                                      const Shape& flips) {
+  const Shape of_all = {placement.count, placement.axes};
+  const Shape of_each = {placement.batch, placement.count, placement.axes};
+  if (positions != of_all && positions != of_each) {
+    return WrongPositions(placement.axes, ShapeToString(positions));
+  }
+  if (IsMissing(flips) || flips == of_all || flips == of_each) {
+    return std::nullopt;
+  }
+  return WrongFlips(ShapeToString(positions), ShapeToString(flips));
+}
+
+std::optional<Error> CheckWeightShapes(const Placement& placement,
+                                       const Shape& window,
+                                       const Shape& profiles) {
+  Shape sizes;
+  int64_t factors = 0;
+  for (int i = kMostAxes - placement.axes; i < kMostAxes; ++i) {
+    sizes.push_back(placement.axis[i].patch);
+    factors += placement.axis[i].patch;
+  }
+  if (!IsMissing(window) && !IsMissing(profiles)) {
+    return Error{ErrorKind::kInvalidArgument,
+                 "weights must be a window or its factors by axis, not both."};
+  }
+  if (!IsMissing(window) && window != sizes) {
+    return WrongWeights(sizes, ShapeToString(window));
+  }
+  if (IsMissing(profiles) || profiles == Shape{1, factors} ||
+      profiles == Shape{placement.count, factors}) {
+    return std::nullopt;
+  }
+  return WrongProfiles(sizes, ShapeToString(profiles));
+}
+
 std::optional<Error> CheckPlaces(const Placement& placement) {
   for (size_t n = 0; n < placement.places.size(); ++n) {
     for (const int64_t at : placement.places[n].position) {
