@@ -134,7 +134,10 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                      std::to_string(placement->depth) +
                      " holds more than 2147483647 values."};
   }
-  if (!CanBeAddressed(image_shape)) {
+  // Lines are as long where there are none of them.
+  Shape lines = image_shape;
+  std::replace(lines.begin(), lines.end(), int64_t{0}, int64_t{1});
+  if (!CanBeAddressed(lines)) {
     return Error{ErrorKind::kInvalidArgument,
                  "Images of shape " + ToString(image_shape) +
                      " are more than can be addressed."};
