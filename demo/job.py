@@ -180,12 +180,14 @@ def draw(
     )
     places = pictures.places_to_show(scores)
     slide_figure = pictures.slide_figure(scored, places, patches_at(places, slide))
+    tiles_figure = draw_tiles(images["retina"], found)
     return [
         pictures.save(draw_patches(images["astronaut"]), output / "patches.png"),
         pictures.save(draw_random_patches(images["retina"]), output / "random.png"),
-        pictures.save(draw_tiles(images["retina"], found), output / "tiles.png"),
+        pictures.save(tiles_figure, output / "tiles.png"),
         pictures.save(slide_figure, output / "slide.png"),
         pictures.save_small(slide_figure, output / "readme.png"),
+        pictures.save_small(tiles_figure, output / "readme_tiles.png"),
     ]
 
 
