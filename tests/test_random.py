@@ -157,6 +157,17 @@ def test_the_same_places_in_a_function_and_under_xla(jit_compile):
         assert_same_bits(ours, theirs)
 
 
+def test_under_xla():
+    images = numbered(3, 30, 40, 2)
+
+    def cut(images):
+        return draw((images, images[..., :1]), 5, [8, 9], SEED, flips="all")
+
+    compiled = tf.function(cut, jit_compile=True)(images)
+    for ours, expected in zip(compiled, cut(images), strict=True):
+        assert_same_bits(ours, expected)
+
+
 def test_shapes_known_only_at_run_time():
     images = numbered(3, 30, 40, 2)
     weights = np.random.default_rng(0).uniform(size=[3, 30, 40])

@@ -26,6 +26,7 @@ from tf_patches.windows import array_module
 Remainder: TypeAlias = Literal["shift", "pad", "spread", "drop"]
 
 _REMAINDERS = ("shift", "pad", "spread", "drop")
+_LARGEST = 2**62  # so that sums of two positions have 64 bits
 _AXES = ("planes", "rows", "cols")
 # Factors that are the same for all tiles, and factors that depend on the neighbours.
 _WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
@@ -258,7 +259,8 @@ class Tiling:
 
         Returns:
           A tensor `[batch, *image_size, depth]` of the dtype of `tiles`, scaled where
-          tiles are, or a structure of them. It has a gradient with respect to `tiles`.
+          tiles are, or a structure of them. It has a gradient with respect to `tiles`
+          and to a window of your own.
 
         Raises:
           tf.errors.InvalidArgumentError: If `tiles` is not of the shape above; if it
@@ -508,7 +510,7 @@ def _read_image_size(image_size: Any) -> tuple[Any, ...]:
     if not 1 <= len(given) <= 3:
         invalid(message)
     pixels = tuple(_read_pixels(n, message) for n in given)
-    if any(n < 0 for n in pixels if isinstance(n, int)):
+    if any(not 0 <= n <= _LARGEST for n in pixels if isinstance(n, int)):
         invalid(message)
     return pixels
 
