@@ -284,8 +284,10 @@ def expected(model, images):
     return oracle.fold(patches, images.shape, **grid)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name, jit_compile",
+    [*((name, False) for name in MODELS), ("functional", True), ("functions", True)],
+)
 def test_models_learn(name, jit_compile):
     keras.utils.set_random_seed(1)
     model = MODELS[name]()
@@ -316,6 +318,17 @@ def test_copies_and_exports(tmp_path):
             clone = keras.models.clone_model(model)
             clone.set_weights(model.get_weights())
             assert_same_bits(clone.predict(IMAGES, verbose=0), outputs)
+
+
+def test_to_builtin(tmp_path):
+    """A model of layers runs where neither Keras nor this package is."""
+    model = functional()
+    model.predict(IMAGES, verbose=0)
+    tf_patches.to_builtin(model, tmp_path / "plain", plain=True)
+    saved = tf.saved_model.load(tmp_path / "plain")
+    outputs = saved.signatures["serving_default"](tf.constant(IMAGES))
+    (folded,) = outputs.values()
+    np.testing.assert_allclose(folded, expected(model, IMAGES), 1e-4, 1e-4)
 
 
 def test_fresh_process(tmp_path):
@@ -538,6 +551,20 @@ def test_symbolic_image_shape(name):
     assert_same_bits(copy(IMAGES), theirs)
 
 
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_symbolic_image_shape_at_positions(name):
+    shape_of, known = SYMBOLIC[name]
+    images, positions = keras.Input([None, 7, 2]), [[-1, 0], [3, 4], [4, 4]]
+    patches = tf_patches.extract_patches_at(images, positions, 3)
+    folded = tf_patches.fold_patches_at(patches, positions, shape_of(images))
+    assert folded.shape == known
+    model = keras.Model(images, folded)
+    copy = keras.models.model_from_json(model.to_json())
+    theirs = tf_patches.extract_patches_at(IMAGES, positions, 3)
+    theirs = tf_patches.fold_patches_at(theirs, positions, IMAGES)
+    assert_same_bits(copy(IMAGES), theirs)
+
+
 def test_shapes_that_say_too_little():
     """Keras gives the shape of a Keras tensor without what is unknown."""
     images, patches = keras.Input([None, 7, 2]), keras.Input([4, 4, 18])
@@ -675,7 +702,17 @@ def test_random_patches_are_of_the_policy(policy):
     assert (patches.dtype, labels.dtype) == (compute, "uint8")
 
 
-@pytest.mark.parametrize("jit_compile", [False])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_random_patches_in_a_function(jit_compile):
+    cut, same = (RandomPatches(3, 4, seed=1, flips="all") for _ in range(2))
+    compiled = tf.function(cut, jit_compile=jit_compile)
+    for _ in range(2):
+        assert_same_bits(compiled(NUMBERED), same(NUMBERED))
+    inference = compiled(NUMBERED, training=False)
+    assert_same_bits(inference, same(NUMBERED, training=False))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_model_of_random_patches(jit_compile, tmp_path):
     model = random(jit_compile=jit_compile)
     target = np.zeros([4, 3, 4, 3, 2], np.float32)

@@ -170,6 +170,8 @@ def _is_whole(values: list[int], rank: int | None) -> bool:
 
 def shape_text(shape: tf.TensorShape) -> str:
     """A shape as the ops' own messages show it."""
+    if shape.rank is None:
+        return "?"
     known = ["?" if n is None else str(n) for n in shape]
     return f"[{','.join(known)}]"
 

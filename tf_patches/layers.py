@@ -212,6 +212,14 @@ class FoldPatches(_GridLayer):
       (None, None, None, 3)
       >>> keras.Model(images, denoised)(tf.zeros([1, 50, 70, 3])).shape
       TensorShape([1, 50, 70, 3])
+
+      The mean of what overlaps, weighted by a window, of images of a known size:
+
+      >>> hann = tf.signal.hann_window(18)[1:-1].numpy()
+      >>> put_back = tf_patches.layers.FoldPatches(
+      ...     **grid, image_size=(50, 70), reduction="mean", weights=[hann, hann])
+      >>> put_back(tf.ones([1, 7, 9, 16 * 16 * 3])).shape
+      TensorShape([1, 50, 70, 3])
     """
 
     def __init__(

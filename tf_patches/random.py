@@ -16,13 +16,14 @@ from tf_patches.arguments import (
     read_of_axes,
     shape_text,
 )
-from tf_patches.dispatch import op
+from tf_patches.dispatch import op, read_tensor
 from tf_patches.placed import extract_patches_at
 from tf_patches.windows import array_module
 
 Flips: TypeAlias = Literal["horizontal", "vertical", "all"]
 
 _MOST = 2**31 - 1  # patches of an image
+_LOW = 2**32 - 1  # the bits of the lower word
 _DRAWS = 4  # random numbers of a patch, 64 bits each: positions, then flips
 
 
@@ -127,17 +128,9 @@ def stateless_random_patches(
       TensorShape([2, 4, 32, 32, 3])
     """
     request = read_request(images, sizes, rates, mode)
-    count = _read_count(count)
-    image_indices = _read_image_indices(image_indices, request)
-    draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
-    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
-    if weights is None:
-        positions = _uniform_positions(draws, request)
-    else:
-        weights = _read_weights(weights, request)
-        positions = _weighted_positions(draws, request, weights)
-    can_flip = _read_flips(flips, len(request.space))
-    reversed_axes = _flips(draws, can_flip) if any(can_flip) else None
+    positions, reversed_axes = draw_places(
+        request, count, seed, flips, weights, image_indices
+    )
     patches = tf.nest.map_structure(
         lambda tensor: extract_patches_at(
             tensor,
@@ -145,7 +138,7 @@ def stateless_random_patches(
             request.sizes,
             request.rates,
             name=name,
-            mode=mode or "CONSTANT",
+            mode="CONSTANT" if mode is None else mode,
             constant_values=constant_values,
             flips=reversed_axes,
         ),
@@ -194,7 +187,7 @@ def read_request(
     images: Any, sizes: Integers, rates: Integers | None, mode: Mode | None
 ) -> Request:
     """A request that can be met: without a mode, images are as large as patches."""
-    images = tf.nest.map_structure(tf.convert_to_tensor, images)
+    images = tf.nest.map_structure(lambda tensor: read_tensor(tensor, "images"), images)
     tensors = tf.nest.flatten(images)
     shape = _common_shape(tensors)
     axes = shape.rank - 1
@@ -204,7 +197,31 @@ def read_request(
     rates = read_of_axes(rates, "rates", "images", tensors[0].shape, axes + 2)
     batch, *space = _dimensions(shape, tensors)
     request = Request(images, batch, space, sizes, rates)
-    return request if mode else request._replace(space=_fitting(space, request.spans))
+    if mode is not None:
+        return request
+    return request._replace(space=_fitting(space, request.spans))
+
+
+def draw_places(
+    request: Request,
+    count: int | tf.Tensor,
+    seed: Any,
+    flips: Flips | None,
+    weights: Any,
+    image_indices: Any,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Positions of patches, and along which axes they are reversed, None for none."""
+    count = _read_count(count)
+    image_indices = _read_image_indices(image_indices, request)
+    draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
+    draws = tf.ensure_shape(draws, [_known(request.batch), _known(count), _DRAWS])
+    if weights is None:
+        positions = _uniform_positions(draws, request)
+    else:
+        weights = _read_weights(weights, request)
+        positions = _weighted_positions(draws, request, weights)
+    can_flip = _read_flips(flips, len(request.space))
+    return positions, _flips(draws, can_flip) if any(can_flip) else None
 
 
 def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
@@ -220,7 +237,7 @@ def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
     Returns:
       Words 0 and 2, and words 1 and 3 of the random numbers.
     """
-    low = tf.constant(0xFFFFFFFF, tf.uint64)
+    low = tf.constant(_LOW, tf.uint64)
     factors = tf.constant([0xD2511F53, 0xCD9E8D57], tf.uint64)
     steps = np.outer(np.arange(10, dtype=np.uint64), [0x9E3779B9, 0xBB67AE85])
     keys = tf.bitwise.bitwise_and(key + tf.constant(steps, tf.uint64), low)
@@ -256,12 +273,15 @@ def _draws(seed: tf.Tensor, image_indices: tf.Tensor, count: tf.Tensor) -> tf.Te
     odd = image_words ^ tf.stack([tf.zeros_like(upper[1]), upper[1]])
     even, odd = philox(even, odd[:, tf.newaxis], key)
     numbers = even | tf.bitwise.left_shift(odd, tf.constant(32, tf.uint64))
-    return tf.reshape(numbers, tf.stack([-1, count, _DRAWS]))
+    batch = tf.size(image_indices, out_type=tf.int64)
+    return tf.reshape(numbers, tf.stack([batch, count, _DRAWS]))
 
 
 def _words(integers: tf.Tensor) -> tf.Tensor:
     """The lower and upper words of 64-bit integers, as uint64 `[..., 2]`."""
-    return tf.cast(tf.bitcast(integers, tf.uint32), tf.uint64)
+    integers = tf.cast(integers, tf.uint64)
+    upper = tf.bitwise.right_shift(integers, tf.constant(32, tf.uint64))
+    return tf.stack([integers & tf.constant(_LOW, tf.uint64), upper], axis=-1)
 
 
 def _uniform_positions(draws: tf.Tensor, request: Request) -> tf.Tensor:
@@ -279,16 +299,12 @@ def _weighted_positions(
 
     They are drawn by the inverse of their distribution function.
     """
-    firsts, places = request.places()
-    middles = [f + span // 2 for f, span in zip(firsts, request.spans, strict=True)]
-    # In an image smaller than a patch, the middle may lie right behind the image.
-    places = [
-        array_module(n).minimum(n - middle, along)
-        for n, middle, along in zip(request.space, middles, places, strict=True)
-    ]
+    halves = [span // 2 for span in request.spans]
+    middles, places = zip(*map(_middles, request.space, request.spans), strict=True)
     window = [slice(m, m + n) for m, n in zip(middles, places, strict=True)]
     weights = tf.cast(weights[(slice(None), *window)], tf.float64)
-    weights = tf.reshape(weights, tf.stack([tf.shape(weights)[0], -1]))
+    all_places = math.prod(places)
+    weights = tf.reshape(weights, _stack([request.batch, all_places]))
     cumulative = tf.cumsum(weights, axis=1)
     total = tf.reduce_max(cumulative, axis=1, keepdims=True)
     cumulative = checked(
@@ -299,15 +315,29 @@ def _weighted_positions(
     # 52 bits: with one more, a product could be rounded up to the total.
     bits = tf.bitwise.right_shift(draws[..., 0], tf.constant(12, tf.uint64))
     target = tf.cast(bits, tf.float64) * 2.0**-52 * total
-    drawn = tf.searchsorted(cumulative, target, side="right", out_type=tf.int64)
-    all_places = tf.cast(math.prod(places), tf.uint64)
-    uniform = tf.cast(draws[..., 0] % all_places, tf.int64)
+    # `tf.searchsorted` does not take empty batches.
+    drawn = tf.raw_ops.UpperBound(
+        sorted_inputs=cumulative, values=target, out_type=tf.int64
+    )
+    uniform = tf.cast(draws[..., 0] % tf.cast(all_places, tf.uint64), tf.int64)
     number = tf.where(total > 0, drawn, uniform)
     positions = []
     for along in reversed(places):
         positions.append(number % along)
         number = number // along
-    return tf.stack(positions[::-1], axis=-1) + _stack(firsts)
+    return tf.stack(positions[::-1], axis=-1) + _stack(middles) - _stack(halves)
+
+
+def _middles(pixels: Any, span: int) -> tuple[Any, Any]:
+    """The first pixel on which a patch's middle may lie, and how many there are.
+
+    In an image smaller than a patch, the middle could also lie beside the image.
+    """
+    lib = array_module(pixels)
+    first, half = lib.minimum(pixels - span, 0), span // 2
+    last = first + abs(pixels - span)
+    middle = lib.maximum(first + half, 0)
+    return middle, lib.minimum(last + half, pixels - 1) - middle + 1
 
 
 def _flips(draws: tf.Tensor, can_flip: Sequence[bool]) -> tf.Tensor:
@@ -327,7 +357,7 @@ def _common_shape(tensors: Sequence[tf.Tensor]) -> tf.TensorShape:
         if shape.rank not in (3, 4, 5):
             message = (
                 "images must be [batch, *space, depth] with one to three axes of "
-                f"space, but got shape {_text(shape)}."
+                f"space, but got shape {shape_text(shape)}."
             )
             if shape.rank is None:
                 message += (
@@ -349,14 +379,16 @@ def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any
         return shape.as_list()
     dynamic, *others = [tf.shape(t, out_type=tf.int64)[:-1] for t in tensors]
     for other in others:
-        dynamic = checked(dynamic, tf.reduce_all(dynamic == other), _different(tensors))
+        dynamic = checked(
+            dynamic, tf.reduce_all(tf.equal(dynamic, other)), _different(tensors)
+        )
     return [dynamic[i] if n is None else n for i, n in enumerate(shape)]
 
 
 def _different(tensors: Sequence[tf.Tensor]) -> str:
     return (
         "images must have the same batch and space, all of them, but got shapes "
-        f"{', '.join(_text(tensor.shape) for tensor in tensors)}."
+        f"{', '.join(shape_text(tensor.shape) for tensor in tensors)}."
     )
 
 
@@ -391,7 +423,7 @@ def _read_count(count: Any) -> Any:
 def _read_seed(seed: Any) -> tf.Tensor:
     seed = _integers(seed, "seed")
     if not seed.shape.is_compatible_with([2]):
-        invalid(f"seed must be two integers, but got shape {_text(seed.shape)}.")
+        invalid(f"seed must be two integers, but got shape {shape_text(seed.shape)}.")
     return tf.ensure_shape(seed, [2])
 
 
@@ -404,7 +436,7 @@ def _read_image_indices(indices: Any, request: Request) -> tf.Tensor:
         invalid(
             "image_indices must be of shape [batch], as images have a batch of "
             f"{'?' if known_batch is None else known_batch}, but got shape "
-            f"{_text(indices.shape)}."
+            f"{shape_text(indices.shape)}."
         )
     return tf.ensure_shape(indices, [known_batch])
 
@@ -434,8 +466,8 @@ def _read_weights(weights: Any, request: Request) -> tf.Tensor:
         raise TypeError(f"weights must be real numbers, but got {weights.dtype.name}.")
     if not weights.shape.is_compatible_with(shape):
         message = (
-            f"weights must be [batch, *space], as images are {_text(shape)} without "
-            f"depth, but got shape {_text(weights.shape)}."
+            f"weights must be [batch, *space], as images have {shape_text(shape)}, but "
+            f"got shape {shape_text(weights.shape)}."
         )
         if weights.shape.rank == shape.rank + 1:
             message += " Take one number for each pixel, as weights[..., 0]."
@@ -470,7 +502,3 @@ def _stack(numbers: Sequence[Any]) -> Any:
 def _known(number: Any) -> Any:
     """An int, or None for a tensor."""
     return None if tf.is_tensor(number) else number
-
-
-def _text(shape: tf.TensorShape) -> str:
-    return "?" if shape.rank is None else shape_text(shape)
