@@ -384,6 +384,23 @@ def test_positions_are_an_input(tmp_path):
         assert_same_bits(ours[1], folded)
 
 
+def test_weights_are_an_input():
+    patches = keras.Input([4, 3, 27])
+    rows, cols = (keras.Input(batch_shape=[3]) for _ in range(2))
+    window = keras.Input(batch_shape=[3, 3])
+    call = dict(image_shape=IMAGE_SHAPE, **GRID, reduction="mean")
+    factored = tf_patches.fold_patches(patches, **call, weights=[rows, cols])
+    whole = tf_patches.fold_patches(patches, **call, weights=window)
+    model = keras.Model([patches, rows, cols, window], [factored, whole])
+    copy = keras.models.model_from_json(model.to_json())
+    some = np.random.default_rng(7).normal(size=(2, 4, 3, 27)).astype(np.float32)
+    factors = np.float32([[1, 2, 1], [1, 3, 0.5]])
+    for each in model, copy:
+        for images in each([some, *factors, np.outer(*factors)]):
+            expected = tf_patches.fold_patches(some, **call, weights=list(factors))
+            assert_same_bits(images, expected)
+
+
 def test_positions_are_the_only_input():
     """On images that the model has."""
     positions = keras.Input([2], dtype="int32")
