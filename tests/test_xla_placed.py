@@ -48,6 +48,10 @@ def called(function, case, tensor):
 @given(st.sampled_from(DTYPES), placed_cases(), st.sampled_from([0, 1]), seeds)
 def test_extract_equals_naive_loop(lowering, dtype, case, constant, seed):
     images = random_bits(case.shape, dtype, seed)
+    if (lowering, dtype) == ("hlo", "bfloat16"):
+        # Where a CPU computes with them, LLVM moves them by instructions that take
+        # denormals for zero.
+        images = without_denormals(images)
     run, tensors = called(
         lambda images, positions, place: tf_patches.extract_patches_at(
             images, positions, list(case.sizes), **place, constant_values=constant
