@@ -48,6 +48,11 @@ def called(function, case, tensor):
 @given(st.sampled_from(DTYPES), placed_cases(), st.sampled_from([0, 1]), seeds)
 def test_extract_equals_naive_loop(lowering, dtype, case, constant, seed):
     images = random_bits(case.shape, dtype, seed)
+    same = assert_same_bits
+    if (lowering, dtype) == ("hlo", "bfloat16"):
+        # Some CPUs move them by instructions that take denormals for zero, and make
+        # NaNs quiet.
+        images, same = without_denormals(images), assert_same_numbers
     run, tensors = called(
         lambda images, positions, place: tf_patches.extract_patches_at(
             images, positions, list(case.sizes), **place, constant_values=constant
@@ -58,7 +63,7 @@ def test_extract_equals_naive_loop(lowering, dtype, case, constant, seed):
     expected = oracle.extract_at(
         images, case.positions, case.sizes, **case.place, constant_values=constant
     )
-    assert_same_bits(compiled(lowering, run, *tensors), expected)
+    same(compiled(lowering, run, *tensors), expected)
 
 
 def folding(case, **how):
