@@ -151,8 +151,10 @@ Plan PlanFoldingAt(const Placement& placement, Number number,
   }
   return WithSummed(number, [&](auto type) {
     using T = typename decltype(type)::Type;
-    if (reduction == Reduction::kMean) {
-      return PlanOf<T, LineSum<T, Wide<T>, true>>(placement, weights);
+    if constexpr (kHasMean<T>) {
+      if (reduction == Reduction::kMean) {
+        return PlanOf<T, LineSum<T, Wide<T>, true>>(placement, weights);
+      }
     }
     return weights.exist()
                ? PlanOf<T, LineSum<T, Wide<T>, false>>(placement, weights)

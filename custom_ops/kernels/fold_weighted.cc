@@ -150,6 +150,19 @@ Plan ToPlan(Worker worker) {
   return {units, std::move(worker)};
 }
 
+// Without weights, and where no number is made of 16 bits only in the end, a
+// mean is a sum and a division.
+template <typename T>
+std::vector<Plan> PlanMean(const PatchGrid& grid, Number number,
+                           const Weights& weights) {
+  if constexpr (std::is_same_v<T, Wide<T>>) {
+    if (!weights.exist()) {
+      return {PlanFolding(grid, number), ToPlan(CoverageDivider<T>(grid))};
+    }
+  }
+  return {ToPlan(WeightedFolder<T, LineSum<T, Wide<T>, true>>(grid, weights))};
+}
+
 }  // namespace
 
 std::vector<Plan> PlanWeightedFolding(const PatchGrid& grid, Number number,
@@ -157,14 +170,9 @@ std::vector<Plan> PlanWeightedFolding(const PatchGrid& grid, Number number,
                                       const Weights& weights) {
   return WithSummed(number, [&](auto type) -> std::vector<Plan> {
     using T = typename decltype(type)::Type;
-    if (reduction == Reduction::kMean) {
-      if constexpr (std::is_same_v<T, Wide<T>>) {
-        if (!weights.exist()) {
-          return {PlanFolding(grid, number), ToPlan(CoverageDivider<T>(grid))};
-        }
-      }
-      return {
-          ToPlan(WeightedFolder<T, LineSum<T, Wide<T>, true>>(grid, weights))};
+    if constexpr (kHasMean<T>) {
+      if (reduction == Reduction::kMean)
+        return PlanMean<T>(grid, number, weights);
     }
     if (!weights.exist()) return {PlanFolding(grid, number)};
     return {

@@ -90,9 +90,11 @@ class LineSum {
   using Depth = std::integral_constant<int, kDepth>;
 
   // Calls `use` with the Depth of pixels whose channels lie side by side, for
-  // numbers of them that have code of their own, and else with Depth<0>.
+  // numbers of them that have code of their own, and else with Depth<0>: what
+  // people weight is float or double, and code for more takes long to compile.
   template <typename Use>
   void WithDepth(int64_t step, const Use& use) const {
+    if constexpr (!std::is_floating_point_v<T>) return use(Depth<0>());
     const int64_t depth = block_.channels.size();
     switch (depth == step ? depth : 0) {
       case 2:

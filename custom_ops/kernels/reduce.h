@@ -76,6 +76,10 @@ auto WithCompared(Number number, const Use& use) {
   }
 }
 
+// Whether there is a mean of numbers of type T.
+template <typename T>
+inline constexpr bool kHasMean = !std::is_integral_v<T>;
+
 // The blocks of a line of an image, of which all pixels have `depth` numbers.
 template <typename T>
 struct Blocks {

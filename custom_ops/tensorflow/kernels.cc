@@ -66,7 +66,12 @@ class FoldPatchesOp : public OpKernel {
     OP_REQUIRES_OK(
         context, AllocateResult(context, 0, TensorShape(image_shape), &images));
     if (images->NumElements() == 0) return;
-    for (const Plan& plan : MakePlans(context, grid)) {
+    std::vector<Plan> plans;
+    OP_REQUIRES_OK(context, WithMemory([&] {
+                     plans = MakePlans(context, grid);
+                     return absl::OkStatus();
+                   }));
+    for (const Plan& plan : plans) {
       ShareOut(context, plan.units,
                std::max(images->TotalBytes(), patches.TotalBytes()),
                [&](Range which) {

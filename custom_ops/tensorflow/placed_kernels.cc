@@ -1,7 +1,6 @@
 // The CPU kernels of the ops whose patches lie at given positions.
 #include <algorithm>
 #include <cstdint>
-#include <new>
 #include <string>
 
 #include "geometry/placement.h"
@@ -48,17 +47,6 @@ absl::Status ReadPlaces(const Tensor& positions, const Tensor& flips,
                placement);
   }
   return ToStatus(CheckPlaces(*placement));
-}
-
-// Runs `prepare`, which may need memory for every line of every patch.
-template <typename Prepare>
-absl::Status WithMemory(const Prepare& prepare) {
-  try {
-    return prepare();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(
-        "There is no memory to plan where the patches lie.");
-  }
 }
 
 class ExtractPatchesAtOp : public OpKernel {

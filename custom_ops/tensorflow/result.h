@@ -2,6 +2,8 @@
 #ifndef TF_PATCHES_TENSORFLOW_RESULT_H_
 #define TF_PATCHES_TENSORFLOW_RESULT_H_
 
+#include <new>
+
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
@@ -14,6 +16,17 @@ namespace tf_patches {
 absl::Status AllocateResult(tensorflow::OpKernelContext* context, int index,
                             const tensorflow::TensorShape& shape,
                             tensorflow::Tensor** result);
+
+// Runs `prepare`, which may need memory for every line of every patch.
+template <typename Prepare>
+absl::Status WithMemory(const Prepare& prepare) {
+  try {
+    return prepare();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "There is no memory to plan where the patches lie.");
+  }
+}
 
 }  // namespace tf_patches
 
