@@ -1,0 +1,7 @@
+"""Slides: images larger than memory, such as those of pathology."""
+
+from tf_patches.slides.heat_map import HeatMap, score
+from tf_patches.slides.slide import Slide
+from tf_patches.slides.slide import open_slide as open
+
+__all__ = ["HeatMap", "Slide", "open", "score"]

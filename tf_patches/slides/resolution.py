@@ -1,0 +1,170 @@
+"""At which resolution a slide is seen, and how its pixels are read there."""
+
+import math
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_patches.arguments import invalid
+
+# A level this near to the resolution asked for is taken as it is.
+TOLERANCE = 0.05
+
+
+class Level(NamedTuple):
+    """A picture of the whole slide; level 0 is the largest."""
+
+    rows: int
+    cols: int
+    downsample: float  # pixels of level 0 along a side of one of its pixels
+
+
+class Source(Protocol):
+    """Where pixels come from, whatever holds them."""
+
+    levels: list[Level]
+    dtype: tf.DType
+    depth: int
+    background: np.ndarray  # [depth]
+    can_be_served: bool  # whether other processes can read it
+
+    def read(self, level: int, region: tf.Tensor) -> tf.Tensor:
+        """The pixels of a region `[row, col, rows, cols]` inside of a level."""
+        ...
+
+
+class View(NamedTuple):
+    """A slide as it is seen at one resolution."""
+
+    source: Source
+    level: int
+    scale: float  # pixels of the level along a side of one of the view's pixels
+
+    @property
+    def downsample(self) -> float:
+        """Pixels of level 0 along a side of one of the view's pixels."""
+        return self.source.levels[self.level].downsample * self.scale
+
+    @property
+    def rows(self) -> int:
+        return max(1, int(self.source.levels[self.level].rows / self.scale))
+
+    @property
+    def cols(self) -> int:
+        return max(1, int(self.source.levels[self.level].cols / self.scale))
+
+    def read(self, region: Any) -> tf.Tensor:
+        """Reads `[row, col, rows, cols]`; the background lies outside of the slide.
+
+        A pixel is the same whatever the region that it is read in.
+        """
+        region = tf.cast(region, tf.int64)
+        first, size = region[:2], region[2:]
+        begin = tf.clip_by_value(first, 0, [self.rows, self.cols])
+        end = tf.clip_by_value(first + size, begin, [self.rows, self.cols])
+        inside = self._read_inside(begin, end)
+        before = tf.minimum(begin - first, size)
+        after = size - before - (end - begin)
+        pads = tf.concat([tf.stack([before, after], 1), [[0, 0]]], 0)
+        background = tf.constant(self.source.background, self.source.dtype)
+        if self.source.dtype.is_integer:  # differences wrap around, and back
+            return tf.pad(inside - background, pads) + background
+        return tf.pad(inside, pads)
+
+    def _read_inside(self, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        if self.scale == 1:
+            region = tf.concat([begin, end - begin], 0)
+            return self.source.read(self.level, region)
+        level = self.source.levels[self.level]
+        limits = tf.constant([level.rows, level.cols], tf.int64)
+        first = _floor(tf.cast(begin, tf.float64) * self.scale)
+        last = _floor(tf.cast(end, tf.float64) * self.scale) + 1
+        last = tf.maximum(tf.minimum(last, limits), first)
+        pixels = self.source.read(self.level, tf.concat([first, last - first], 0))
+        pixels = tf.cast(pixels, tf.float32)
+        for axis in (0, 1):
+            pixels = self._mean(pixels, axis, begin[axis], end[axis], first[axis])
+        if self.source.dtype.is_integer:
+            pixels = tf.round(pixels)
+        return tf.cast(pixels, self.source.dtype)
+
+    def _mean(
+        self, pixels: tf.Tensor, axis: int, begin: Any, end: Any, first: Any
+    ) -> tf.Tensor:
+        """Means over the pixels that each pixel of the view covers, along an axis."""
+        start = tf.range(begin, end, dtype=tf.int64)
+        start = tf.cast(start, tf.float64) * self.scale
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        total: Any = 0
+        last = tf.shape(pixels, out_type=tf.int64)[axis] - 1
+        for tap in range(math.ceil(self.scale) + 1):
+            pixel = _floor(start) + tap
+            left = tf.maximum(tf.cast(pixel, tf.float64), start)
+            right = tf.minimum(tf.cast(pixel + 1, tf.float64), start + self.scale)
+            share = tf.maximum(right - left, 0) / self.scale
+            share = tf.reshape(tf.cast(share, tf.float32), shape)
+            index = tf.clip_by_value(pixel - first, 0, tf.maximum(last, 0))
+            total += share * tf.gather(pixels, index, axis=axis)
+        return total
+
+
+def _floor(values: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.floor(values), tf.int64)
+
+
+def choose_view(
+    source: Source,
+    level: int | None,
+    mpp: float | None,
+    power: float | None,
+    slide_mpp: float | None,
+    slide_power: float | None,
+) -> View:
+    """The view of a level, or of the finest level that gives a resolution.
+
+    One of `level`, `mpp` and `power` is given, or none, for level 0.
+    """
+    given = {"level": level, "mpp": mpp, "power": power}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if len(wanted) > 1:
+        invalid(
+            "Give one of level, mpp and power, but got "
+            f"{' and '.join(f'{name}={value!r}' for name, value in wanted.items())}."
+        )
+    if level is not None or not wanted:
+        return View(source, _read_level(level or 0, len(source.levels)), 1.0)
+    ((name, value),) = wanted.items()
+    own = {"mpp": slide_mpp, "power": slide_power}[name]
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        invalid(f"{name} must be a number above 0, but got {value!r}.")
+    if own is None:
+        invalid(
+            f"The slide does not say its {name}, so {name}={value} cannot be found. "
+            f"Say it when the slide is opened, slides.open(path, {name}=…), or give "
+            "level."
+        )
+    downsample = value / own if name == "mpp" else own / value
+    if downsample < 1 - TOLERANCE:
+        invalid(
+            f"{name}={value} is finer than the slide, whose {name} is {own:g}. Give "
+            f"{name}={own:g}, or level=0."
+        )
+    fitting = [
+        number
+        for number, one in enumerate(source.levels)
+        if one.downsample <= downsample * (1 + TOLERANCE)
+    ]
+    number = max(fitting, key=lambda n: source.levels[n].downsample)
+    scale = downsample / source.levels[number].downsample
+    return View(source, number, 1.0 if abs(scale - 1) <= TOLERANCE else scale)
+
+
+def _read_level(level: Any, count: int) -> int:
+    if not isinstance(level, (int, np.integer)) or not 0 <= level < count:
+        invalid(
+            f"level must be 0 to {count - 1}, as the slide has {count}, but got "
+            f"{level!r}."
+        )
+    return int(level)
