@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 # The same cases on every run, so that what passed stays passed. The other
 # profile hunts: `pytest --hypothesis-profile=thorough`.
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("standard", derandomize=True, **COMMON)
+settings.register_profile("standard", max_examples=50, derandomize=True, **COMMON)
 settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
 settings.load_profile("standard")
 

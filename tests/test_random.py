@@ -157,6 +157,17 @@ def test_the_same_places_in_a_function_and_under_xla(jit_compile):
         assert_same_bits(ours, theirs)
 
 
+def test_under_xla():
+    images = numbered(3, 30, 40, 2)
+
+    def cut(images):
+        return draw((images, images[..., :1]), 5, [8, 9], SEED, flips="all")
+
+    compiled = tf.function(cut, jit_compile=True)(images)
+    for ours, expected in zip(compiled, cut(images), strict=True):
+        assert_same_bits(ours, expected)
+
+
 def test_shapes_known_only_at_run_time():
     images = numbered(3, 30, 40, 2)
     weights = np.random.default_rng(0).uniform(size=[3, 30, 40])
@@ -209,6 +220,25 @@ def test_in_a_data_set():
             num_parallel_calls=3,
         )
         assert_same_bits(np.concatenate(list(batches)), expected)
+
+
+def test_in_a_session_and_in_a_vectorized_map():
+    images = numbered(3, 2, 20, 30, 1).astype(np.float32)
+    options = dict(count=4, sizes=5, flips="all")
+    image_seeds = np.array([[1, 2], [3, 4], [-5, 2**40]])
+    expected = np.stack(
+        [draw(x, seed=s, **options) for x, s in zip(images, image_seeds, strict=True)]
+    )
+    mapped = tf.vectorized_map(
+        lambda both: draw(both[0], seed=both[1], **options),
+        (images, image_seeds),
+        fallback_to_while_loop=False,
+    )
+    assert_same_bits(mapped, expected)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        given = tf.compat.v1.placeholder(tf.float32, [None, None, None, 1])
+        patches = draw((given, given), seed=image_seeds[0], **options)[1]
+        assert_same_bits(session.run(patches, {given: images[0]}), expected[0])
 
 
 # Where patches lie.

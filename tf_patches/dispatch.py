@@ -62,3 +62,13 @@ def any_symbolic(**tensors: Any) -> bool:
         for tensor in value if isinstance(value, (list, tuple)) else [value]:
             symbolic |= is_symbolic(tensor, name)
     return symbolic
+
+
+def read_tensor(tensor: Any, name: str) -> tf.Tensor:
+    """A dense tensor, of what converts to one."""
+    if is_symbolic(tensor, name):
+        raise TypeError(
+            f"{name} must be a tensor, but got a KerasTensor. Make the call in a layer "
+            "of your own, or in keras.layers.Lambda."
+        )
+    return tf.convert_to_tensor(tensor)

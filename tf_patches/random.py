@@ -16,13 +16,14 @@ from tf_patches.arguments import (
     read_of_axes,
     shape_text,
 )
-from tf_patches.dispatch import op
+from tf_patches.dispatch import op, read_tensor
 from tf_patches.placed import extract_patches_at
 from tf_patches.windows import array_module
 
 Flips: TypeAlias = Literal["horizontal", "vertical", "all"]
 
 _MOST = 2**31 - 1  # patches of an image
+_LOW = 2**32 - 1  # the bits of the lower word
 _DRAWS = 4  # random numbers of a patch, 64 bits each: positions, then flips
 
 
@@ -186,7 +187,7 @@ def read_request(
     images: Any, sizes: Integers, rates: Integers | None, mode: Mode | None
 ) -> Request:
     """A request that can be met: without a mode, images are as large as patches."""
-    images = tf.nest.map_structure(tf.convert_to_tensor, images)
+    images = tf.nest.map_structure(lambda tensor: read_tensor(tensor, "images"), images)
     tensors = tf.nest.flatten(images)
     shape = _common_shape(tensors)
     axes = shape.rank - 1
@@ -236,7 +237,7 @@ def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
     Returns:
       Words 0 and 2, and words 1 and 3 of the random numbers.
     """
-    low = tf.constant(0xFFFFFFFF, tf.uint64)
+    low = tf.constant(_LOW, tf.uint64)
     factors = tf.constant([0xD2511F53, 0xCD9E8D57], tf.uint64)
     steps = np.outer(np.arange(10, dtype=np.uint64), [0x9E3779B9, 0xBB67AE85])
     keys = tf.bitwise.bitwise_and(key + tf.constant(steps, tf.uint64), low)
@@ -278,7 +279,9 @@ def _draws(seed: tf.Tensor, image_indices: tf.Tensor, count: tf.Tensor) -> tf.Te
 
 def _words(integers: tf.Tensor) -> tf.Tensor:
     """The lower and upper words of 64-bit integers, as uint64 `[..., 2]`."""
-    return tf.cast(tf.bitcast(integers, tf.uint32), tf.uint64)
+    integers = tf.cast(integers, tf.uint64)
+    upper = tf.bitwise.right_shift(integers, tf.constant(32, tf.uint64))
+    return tf.stack([integers & tf.constant(_LOW, tf.uint64), upper], axis=-1)
 
 
 def _uniform_positions(draws: tf.Tensor, request: Request) -> tf.Tensor:
@@ -376,7 +379,9 @@ def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any
         return shape.as_list()
     dynamic, *others = [tf.shape(t, out_type=tf.int64)[:-1] for t in tensors]
     for other in others:
-        dynamic = checked(dynamic, tf.reduce_all(dynamic == other), _different(tensors))
+        dynamic = checked(
+            dynamic, tf.reduce_all(tf.equal(dynamic, other)), _different(tensors)
+        )
     return [dynamic[i] if n is None else n for i, n in enumerate(shape)]
 
 

@@ -19,12 +19,14 @@ from tf_patches.arguments import (
     read_mode,
     shape_text,
 )
+from tf_patches.dispatch import read_tensor
 from tf_patches.placed import extract_patches_at, fold_patches_at
 from tf_patches.windows import array_module
 
 Remainder: TypeAlias = Literal["shift", "pad", "spread", "drop"]
 
 _REMAINDERS = ("shift", "pad", "spread", "drop")
+_LARGEST = 2**62  # so that sums of two positions have 64 bits
 _AXES = ("planes", "rows", "cols")
 # Factors that are the same for all tiles, and factors that depend on the neighbours.
 _WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
@@ -163,7 +165,7 @@ class Tiling:
         ]
         self.counts = tuple(_length(axis.starts) for axis in self._axes)
         self.count = math.prod(self.counts)
-        self.positions = _positions(self._axes, self._places(None))
+        self.positions = _positions(self._axes, self._places(self._numbers(None)))
 
     def __repr__(self) -> str:
         """The plan as it is written."""
@@ -195,10 +197,10 @@ class Tiling:
             `ValueError`.
           TypeError: If `indices` are neither integers nor bools.
         """
-        positions = _positions(self._axes, self._places(indices))
+        positions = _positions(self._axes, self._places(self._numbers(indices)))
         return tf.nest.map_structure(
             lambda tensor: extract_patches_at(
-                self._checked_images(tf.convert_to_tensor(tensor)),
+                self._checked_images(read_tensor(tensor, "images")),
                 positions,
                 self.tile_size,
                 name=name,
@@ -223,7 +225,8 @@ class Tiling:
         along the axis, i a pixel of it, x = i - (n - 1) / 2:
 
             average    1
-            gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI
+            gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI, which limits the
+                       product from below, not each factor
             hann       ½ (1 - cos(2π (i + 1) / (n + 1))): as TorchIO
             linear     min(i + 1, n - i)
             cosine     sin²(π (i + ½) / 2o) over the o pixels that a tile shares with
@@ -250,12 +253,14 @@ class Tiling:
             list or tuple with its factor for each axis.
           indices: Which tiles there are, as given to `cut`; by default all. Pixels
             under none of them are 0. With "crop" a tile gives the same pixels as if
-            all tiles were there.
+            all tiles were there, and must be named once. Other means count a tile as
+            often as it is named.
           name: A name for the operation.
 
         Returns:
           A tensor `[batch, *image_size, depth]` of the dtype of `tiles`, scaled where
-          tiles are, or a structure of them. It has a gradient with respect to `tiles`.
+          tiles are, or a structure of them. It has a gradient with respect to `tiles`
+          and to a window of your own.
 
         Raises:
           tf.errors.InvalidArgumentError: If `tiles` is not of the shape above; if it
@@ -266,10 +271,13 @@ class Tiling:
         """
         if isinstance(blend, str):
             blend = _read_name(blend, "blend", _BLENDS)
-        places = self._places(indices)
+        numbers = self._numbers(indices)
+        if isinstance(blend, str) and blend == "crop":
+            _check_once(numbers)
+        places = self._places(numbers)
         return tf.nest.map_structure(
             lambda tensor: self._merge(
-                tf.convert_to_tensor(tensor), blend, places, name
+                read_tensor(tensor, "tiles"), blend, places, name
             ),
             tiles,
         )
@@ -283,14 +291,7 @@ class Tiling:
         if tiles.dtype.is_bool and reduction != "mean":
             numbers = self._merge(tf.cast(tiles, tf.uint8), blend, places, name)
             return tf.cast(numbers, tf.bool)
-        if reduction == "mean" and not (
-            tiles.dtype.is_floating or tiles.dtype.is_complex
-        ):
-            invalid(
-                f"tiles of {tiles.dtype.name} cannot be averaged: merge("
-                "tf.cast(tiles, tf.float32), …). Or take blend='crop', 'max' or 'min', "
-                "which keep integers as they are."
-            )
+        _check_dtype(tiles.dtype, reduction)
         sizes = tiles.shape[2:-1].as_list()
         axes = [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
         depth = tiles.shape[-1]
@@ -305,10 +306,14 @@ class Tiling:
             weights=_weights(blend, axes, places, tiles.dtype),
         )
 
-    def _places(self, indices: Any) -> list[Any]:
-        """For each axis the numbers of tiles along it, of all tiles or of `indices`."""
-        count = self.count
-        numbers = _range(count) if indices is None else _read_indices(indices, count)
+    def _numbers(self, indices: Any) -> Any:
+        """The numbers of all tiles, or of those that `indices` names."""
+        if indices is None:
+            return _range(self.count)
+        return _read_indices(indices, self.count)
+
+    def _places(self, numbers: Any) -> list[Any]:
+        """For each axis the numbers of tiles along it."""
         places = []
         for along in reversed(self.counts[1:]):
             places.append(numbers % along)
@@ -317,7 +322,7 @@ class Tiling:
 
     def _checked_images(self, images: tf.Tensor) -> tf.Tensor:
         """Images of the plan's size, whether that is known now or at run time."""
-        space = images.shape[1:-1] if images.shape.rank else None
+        space = None if images.shape.rank is None else images.shape[1:-1]
         known = [None if tf.is_tensor(n) else n for n in self.image_size]
         message = (
             "images must be [batch, "
@@ -332,7 +337,7 @@ class Tiling:
             return images
         size = tf.stack([tf.cast(n, tf.int64) for n in self.image_size])
         given = tf.shape(images, out_type=tf.int64)[1:-1]
-        return checked(images, tf.reduce_all(given == size), message)
+        return checked(images, tf.reduce_all(tf.equal(given, size)), message)
 
     def _check_tiles(self, tiles: tf.Tensor, places: list[Any]) -> None:
         count = places[0].shape[0]
@@ -387,7 +392,8 @@ def _scaled(axis: _Axis, size: int) -> _Axis:
             image=axis.image * times, tile=size, starts=axis.starts * times
         )
     lib = array_module(axis.starts)
-    divide = lib.all(axis.starts % over == 0) & (axis.image % over == 0)
+    divide = lib.all(lib.equal(axis.starts % over, 0))
+    divide &= lib.equal(axis.image % over, 0)
     starts = checked(
         axis.starts,
         divide,
@@ -399,6 +405,17 @@ def _scaled(axis: _Axis, size: int) -> _Axis:
     return axis._replace(
         image=axis.image // over * times, tile=size, starts=starts // over * times
     )
+
+
+def _check_dtype(dtype: tf.DType, reduction: Reduction) -> None:
+    if reduction == "mean" and not (dtype.is_floating or dtype.is_complex):
+        invalid(
+            f"tiles of {dtype.name} cannot be averaged: merge(tf.cast(tiles, "
+            "tf.float32), …). Or take blend='crop', 'max' or 'min', which keep "
+            "integers as they are."
+        )
+    if reduction in ("max", "min") and dtype.is_complex:
+        invalid(f"blend={reduction!r} takes real numbers, but tiles are {dtype.name}.")
 
 
 def _positions(axes: list[_Axis], places: list[Any]) -> Any:
@@ -430,7 +447,7 @@ def _weights(blend: Any, axes: list[_Axis], places: list[Any], dtype: tf.DType) 
 def _read_window(window: Any, axes: list[_Axis], dtype: tf.DType) -> Any:
     sizes = [axis.tile for axis in axes]
     is_separable = isinstance(window, (list, tuple))
-    if not is_separable and not isinstance(window, np.ndarray | tf.Tensor):
+    if not (is_separable or isinstance(window, np.ndarray) or tf.is_tensor(window)):
         raise TypeError(
             f"blend must be {', '.join(_BLENDS)}, an array or tensor of the size of "
             f"tiles, or a list of a factor for each axis, but got {window!r}."
@@ -493,7 +510,7 @@ def _read_image_size(image_size: Any) -> tuple[Any, ...]:
     if not 1 <= len(given) <= 3:
         invalid(message)
     pixels = tuple(_read_pixels(n, message) for n in given)
-    if any(n < 0 for n in pixels if isinstance(n, int)):
+    if any(not 0 <= n <= _LARGEST for n in pixels if isinstance(n, int)):
         invalid(message)
     return pixels
 
@@ -605,11 +622,20 @@ def _read_indices(indices: Any, count: Any) -> Any:
     )
 
 
+def _check_once(numbers: Any) -> None:
+    """Refuses a tile that is there twice, as far as that is known."""
+    if isinstance(numbers, np.ndarray) and len(np.unique(numbers)) < len(numbers):
+        invalid(
+            "indices must name each tile once, as blend='crop' adds tiles, but got "
+            f"{numbers.tolist()}."
+        )
+
+
 def _read_mask(mask: Any, count: Any) -> Any:
     is_tensor = tf.is_tensor(mask)
     mask = checked(
         mask,
-        (tf.size(mask, out_type=tf.int64) if is_tensor else mask.size) == count,
+        tf.equal(tf.size(mask, out_type=tf.int64), count),
         f"indices, a mask, must have a bool for each of the {_text(count)} tiles, but "
         f"got shape {shape_text(tf.TensorShape(mask.shape))}.",
     )
