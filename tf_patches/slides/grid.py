@@ -27,7 +27,7 @@ class Grid(NamedTuple):
 
     view: View
     sizes: tuple[int, int]
-    mode: str
+    mode: Any
     counts: tuple[int, int]  # rows and cols of all patches, wanted or not
     cells: np.ndarray  # [count, 2], row and col among all patches
     positions: np.ndarray  # [count, 2], first row and col in pixels of the view
@@ -75,9 +75,7 @@ def blocks_of(
 ) -> tf.data.Dataset:
     """The patches of blocks of a grid, a block at a time, in that order."""
     data = tf.data.Dataset.from_tensor_slices(np.array(numbers, np.int64))
-    return data.map(
-        grid.block, num_parallel_calls=parallel_reads, deterministic=True
-    )
+    return data.map(grid.block, num_parallel_calls=parallel_reads, deterministic=True)
 
 
 def make_grid(
@@ -94,10 +92,8 @@ def make_grid(
     strides = sizes if stride is None else _read_pair(stride, "stride")
     mode = _read_mode(mode)
     space = (view.rows, view.cols)
-    axes = [
-        _lay(*axis, padding) for axis in zip(space, sizes, strides, strict=True)
-    ]
-    counts = tuple(count for count, _ in axes)
+    axes = [_lay(*axis, padding) for axis in zip(space, sizes, strides, strict=True)]
+    counts = axes[0][0], axes[1][0]
     before = np.array([pad for _, pad in axes])
     cells = _cells_by_block(counts, sizes, strides)
     positions = cells * np.array(strides) - before
@@ -128,7 +124,7 @@ def _patches_of_block(size: int, stride: int) -> int:
 
 
 def _cells_by_block(
-    counts: tuple[int, ...], sizes: tuple[int, int], strides: tuple[int, int]
+    counts: tuple[int, int], sizes: tuple[int, int], strides: tuple[int, int]
 ) -> np.ndarray:
     """All cells, those of a block one after the other."""
     blocks = [

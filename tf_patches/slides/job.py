@@ -7,10 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_patches.arguments import invalid
-from tf_patches.slides.outputs import ArrayOutput, NpyOutput, Output, ZarrOutput
+import numpy as np
 
-_KINDS = {".npy": NpyOutput, ".zarr": ZarrOutput}
+from tf_patches.arguments import invalid
+from tf_patches.slides.outputs import (
+    ArrayOutput,
+    NpyOutput,
+    Output,
+    ZarrOutput,
+    open_zarr,
+)
+
+_KINDS: dict[str, type[NpyOutput] | type[ZarrOutput]] = {
+    ".npy": NpyOutput,
+    ".zarr": ZarrOutput,
+}
 
 
 class Job:
@@ -50,7 +61,7 @@ class Job:
         if not begun:
             self.output.flush()
             self._begin(head)
-        self._log = open(self._progress, "a", encoding="utf-8")
+        self._log = open(self._progress, "a", encoding="utf-8")  # noqa: SIM115
 
     def _begin(self, head: str) -> None:
         """Writes the request: whole, or not at all."""
@@ -102,9 +113,5 @@ def open_result(path: str | os.PathLike[str]) -> Any:
     """A finished result: an array whose values stay in the file."""
     path = Path(path)
     if path.suffix == ".zarr":
-        from tf_patches.slides import outputs
-
-        return outputs._zarr().open_array(str(path), mode="r")
-    import numpy as np
-
+        return open_zarr(path, "r")
     return np.load(path, mmap_mode="r")

@@ -1,5 +1,6 @@
 """Where results go that may be larger than memory."""
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,7 @@ class NpyOutput:
         self._path = path
         self._shape = tuple(shape)
         self._dtype = np.dtype(dtype)
-        self._file = open(path, "r+b" if reopen else "w+b")
+        self._file = open(path, "r+b" if reopen else "w+b")  # noqa: SIM115
         if reopen:
             self._check()
         else:
@@ -120,12 +121,11 @@ class ZarrOutput:
     def __init__(
         self, path: Path, shape: Sequence[int], dtype: Any, fill: Any, reopen: bool
     ) -> None:
-        zarr = _zarr()
         if reopen:
-            self._array = zarr.open_array(str(path), mode="r+")
+            self._array = open_zarr(path, "r+")
             return
         chunks = [min(512, n) for n in shape[:2]]
-        self._array = zarr.create_array(
+        self._array = _zarr().create_array(
             store=str(path),
             shape=tuple(shape),
             dtype=np.dtype(dtype),
@@ -157,11 +157,16 @@ def _zarr() -> Any:
     return zarr
 
 
+def open_zarr(path: Path, mode: str) -> Any:
+    """The array in a folder."""
+    return _zarr().open_array(str(path), mode=mode)
+
+
 def runs(cells: np.ndarray) -> Iterator[tuple[int, int, slice]]:
     """Cells `[count, 2]` as runs along rows: row, first col, and which of the cells."""
     if len(cells) == 0:
         return
     breaks = np.any(np.diff(cells, axis=0) != [0, 1], axis=1)
     begins = [0, *(np.flatnonzero(breaks) + 1), len(cells)]
-    for begin, end in zip(begins, begins[1:], strict=False):
+    for begin, end in itertools.pairwise(begins):
         yield int(cells[begin, 0]), int(cells[begin, 1]), slice(int(begin), int(end))

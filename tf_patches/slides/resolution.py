@@ -23,11 +23,24 @@ class Level(NamedTuple):
 class Source(Protocol):
     """Where pixels come from, whatever holds them."""
 
-    levels: list[Level]
-    dtype: tf.DType
-    depth: int
-    background: np.ndarray  # [depth]
-    can_be_served: bool  # whether other processes can read it
+    @property
+    def levels(self) -> list[Level]: ...
+
+    @property
+    def dtype(self) -> tf.DType: ...
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def background(self) -> np.ndarray:
+        """A number for each channel."""
+        ...
+
+    @property
+    def can_be_served(self) -> bool:
+        """Whether other processes can read it."""
+        ...
 
     def read(self, level: int, region: tf.Tensor) -> tf.Tensor:
         """The pixels of a region `[row, col, rows, cols]` inside of a level."""

@@ -240,8 +240,8 @@ class Slide:
         """
         largest = max(self.levels[0].rows, self.levels[0].cols)
         downsample = max(1.0, largest / most)
-        fitting = [n for n, one in enumerate(self.levels) if one.downsample <= downsample]
-        level = max(fitting, key=lambda n: self.levels[n].downsample)
+        downsamples = [level.downsample for level in self.levels]
+        level = max(n for n, d in enumerate(downsamples) if d <= downsample)
         scale = downsample / self.levels[level].downsample
         view = View(self._source, level, scale)
         # Strips, as a slide that has no small level does not fit into memory.
