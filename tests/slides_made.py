@@ -15,7 +15,7 @@ def stained(rows, cols, seed=0):
     row, col = np.mgrid[:rows, :cols]
     is_tissue = ((row / rows - 0.5) / 0.3) ** 2 + ((col / cols - 0.4) / 0.25) ** 2 < 1
     noise = random.integers(-25, 25, [rows, cols, 3])
-    image[is_tissue] = ([190, 90, 150] + noise)[is_tissue]
+    image[is_tissue] = (np.array([190, 90, 150]) + noise)[is_tissue]
     return image.astype(np.uint8)
 
 

@@ -97,9 +97,9 @@ def make_grid(
     before = np.array([pad for _, pad in axes])
     cells = _cells_by_block(counts, sizes, strides)
     positions = cells * np.array(strides) - before
+    if not isinstance(min_mask_ratio, (int, float)) or not 0 <= min_mask_ratio <= 1:
+        invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
     if mask is not None:
-        if not 0 <= min_mask_ratio <= 1:
-            invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
         ratio = covered_ratio(mask, positions, sizes, space)
         wanted = (ratio >= min_mask_ratio) & (ratio > 0)
         cells, positions = cells[wanted], positions[wanted]
@@ -156,8 +156,9 @@ def _regions(
     space: tuple[int, int],
     mode: str,
 ) -> np.ndarray:
-    """The pixels that each block's patches show: inside of the slide where a mode
-    shows its pixels outside of it.
+    """The pixels that each block's patches show.
+
+    Where a mode shows pixels of the slide outside of it, these are inside.
     """
     if len(begins) == 1:
         return np.zeros([0, 4], np.int64)
@@ -170,6 +171,13 @@ def _regions(
         last = np.where(last > space, space, np.where(first <= 0, last + reach, last))
         first, last = np.clip(first, 0, space), np.clip(last, 0, space)
     return np.concatenate([first, last - first], 1).astype(np.int64)
+
+
+def read_count(value: Any, name: str) -> int:
+    """An integer above 0."""
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        invalid(f"{name} must be an integer above 0, but got {value!r}.")
+    return int(value)
 
 
 def _read_pair(values: Any, name: str) -> tuple[int, int]:

@@ -57,6 +57,8 @@ class Job:
         begun = resume and self._progress.exists() and self._partial.exists()
         if begun:
             self.done = self._read_progress(head)
+        else:  # what it lists would soon be gone
+            self._progress.unlink(missing_ok=True)
         self.output = kind(self._partial, shape, dtype, fill, begun)
         if not begun:
             self.output.flush()
