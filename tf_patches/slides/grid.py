@@ -38,10 +38,6 @@ class Grid(NamedTuple):
     def block_count(self) -> int:
         return len(self.regions)
 
-    def block_of(self, index: int) -> int:
-        """The number of the block that has patch `index`."""
-        return int(np.searchsorted(self.begins, index, side="right")) - 1
-
     def fingerprint(self) -> str:
         """What tells this grid from others."""
         digest = hashlib.sha256()
@@ -51,16 +47,19 @@ class Grid(NamedTuple):
         digest.update(repr(resolution).encode())
         return digest.hexdigest()[:16]
 
-    def block(self, number: Any) -> dict[str, tf.Tensor]:
-        """Reads the patches of a block, as `Slide.patches` describes them."""
-        region = tf.gather(tf.constant(self.regions), number)
+    def pixels(self, number: Any) -> tf.Tensor:
+        """Reads the pixels of a block."""
+        return self.view.read(tf.gather(tf.constant(self.regions), number))
+
+    def cut(self, number: Any, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Cuts the patches of a block, as `Slide.patches` describes them."""
+        corner = tf.gather(tf.constant(self.regions), number)[:2]
         begin, end = tf.unstack(
             tf.gather(tf.constant(self.begins), [number, number + 1])
         )
         positions = tf.constant(self.positions)[begin:end]
-        pixels = self.view.read(region)
         patches = extract_patches_at(
-            pixels[tf.newaxis], positions - region[:2], self.sizes, mode=self.mode
+            pixels[tf.newaxis], positions - corner, self.sizes, mode=self.mode
         )
         return {
             "patches": tf.squeeze(patches, 0),
@@ -68,6 +67,10 @@ class Grid(NamedTuple):
             "cell": tf.constant(self.cells)[begin:end],
             "position": positions,
         }
+
+    def block(self, number: Any) -> dict[str, tf.Tensor]:
+        """Reads the patches of a block."""
+        return self.cut(number, self.pixels(number))
 
 
 def blocks_of(
