@@ -119,7 +119,7 @@ def score(
         for number, block in _blocks(grid, job.done, service, parallel_reads):
             scores = predict_padded(predict, block["patches"], batch_size)
             for row, col, which in runs(block["cell"].numpy()):
-                job.output.write_row(row, col, scores[which])
+                job.output.write(row, col, scores[which][np.newaxis])
             job.mark(number)
             advance(len(scores))
     return HeatMap(job.finish(), slide, grid)
