@@ -291,7 +291,7 @@ class Tiling:
 
     def merge_part(
         self,
-        tiles: tf.Tensor,
+        tiles: Any,
         begin: Sequence[int],
         size: Sequence[int],
         blend: Any = "average",
@@ -310,8 +310,11 @@ class Tiling:
         Returns:
           A tensor `[batch, *size, depth]`.
         """
+        if isinstance(blend, str):
+            blend = _read_name(blend, "blend", _BLENDS)
         places = self._places(self._numbers(indices))
-        return self._merge(tiles, blend, places, None, _Part(begin, size))
+        part = _Part(begin, size)
+        return self._merge(read_tensor(tiles, "tiles"), blend, places, None, part)
 
     def merged_axes(self, sizes: Sequence[int]) -> list[_Axis]:
         """The axes of what `merge` returns, where a model makes tiles of `sizes`."""

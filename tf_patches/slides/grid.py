@@ -113,9 +113,9 @@ def make_rows(view: View, tiling: Tiling, wanted: np.ndarray) -> Grid:
     A block is a part of a row of tiles: tiles that touch, and lie within the width of
     a block.
     """
-    sizes, strides = _pair(tiling.tile_size), _pair(tiling.stride)
+    sizes, strides = pair(tiling.tile_size), pair(tiling.stride)
     mode = _read_mode(tiling.mode)
-    counts = _pair(tiling.counts)
+    counts = pair(tiling.counts)
     cells = np.stack(np.unravel_index(wanted, counts), 1).astype(np.int64)
     positions = tiling.positions[wanted].astype(np.int64)
     row, col = positions.T
@@ -141,7 +141,8 @@ def over_mask(
     return (ratio >= min_mask_ratio) & (ratio > 0)
 
 
-def _pair(values: Sequence[int]) -> tuple[int, int]:
+def pair(values: Sequence[int]) -> tuple[int, int]:
+    """Rows and cols, of which there are two."""
     rows, cols = values
     return rows, cols
 

@@ -67,6 +67,8 @@ def write_tiff(path: Path, npy: Path, mpp: float | None) -> None:
     with open(npy, "rb") as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if shape[2:] == (1,):  # as a TIFF has it
+            shape = shape[:2]
         rows = _Rows(file, file.tell(), shape, dtype)
         is_large = math.prod(shape) * dtype.itemsize > _CLASSIC_BYTES
         with _tifffile().TiffWriter(path, bigtiff=is_large) as writer:
@@ -94,7 +96,7 @@ def _write_level(
     is_smaller: bool,
 ) -> None:
     options: dict[str, Any] = {"photometric": "rgb" if _is_rgb(rows) else "minisblack"}
-    if len(rows.shape) == 3 and rows.shape[2] > 1:
+    if len(rows.shape) == 3:
         options["planarconfig"] = "contig"
     if mpp is not None:
         options["resolution"] = (1e4 / mpp, 1e4 / mpp)
