@@ -1,5 +1,6 @@
 """Merges the tiles of an image that is larger than memory, piece by piece."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from tf_patches.tiling import Tiling
 
 _PIECE_BYTES = 1 << 25
+_ALIGNMENT = 64
 
 
 class Piece(NamedTuple):
@@ -26,7 +28,8 @@ class Merging:
 
     A band of rows is finished when the next row of tiles begins, from left to right.
     Of a tile only the rows are kept that are not finished. So memory holds what the
-    tiles of a row share with the next row, however many rows there are.
+    tiles of a row share with the next row, however many rows there are. It is the same
+    memory all the time, as the first touch of fresh memory takes longer than a copy.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class Merging:
     ) -> None:
         self._tiling = tiling
         self._tile_shape = tuple(tile_shape)
-        self._dtype = dtype
+        self._dtype = np.dtype(dtype)
         self._blend = blend
         self._rows, self._cols = tiling.merged_axes(tile_shape[:2])
         self.size = self._rows.image, self._cols.image
-        self._kept: dict[int, np.ndarray] = {}
+        self._kept: dict[int, np.ndarray] = {}  # of each tile the last rows
+        self._shared = self._memory_of_shared_rows()
+        self._scratch = _aligned([0, *self._tile_shape], self._dtype)
         self._row_bounds = _bounds(self._rows, 1)
         col_bytes = np.prod(tile_shape, dtype=np.int64) * np.dtype(dtype).itemsize
         self._together = max(1, int(_PIECE_BYTES // col_bytes))
@@ -80,17 +85,36 @@ class Merging:
     def finish(self, piece: Piece) -> tf.Tensor:
         """The pixels of a piece, `[rows, cols, depth]`; all its tiles must be there."""
         numbers = [n for n in self._numbers_over(piece) if n in self._kept]
-        tiles = np.zeros([1, len(numbers), *self._tile_shape], self._dtype)
-        for tile, number in zip(tiles[0], numbers, strict=True):
-            kept = self._kept[number]
-            tile[len(tile) - len(kept) :] = kept  # rows above lie above the piece
         size = np.subtract(piece.end, piece.begin).tolist()
         merged = self._tiling.merge_part(
-            tiles, piece.begin, size, self._blend, np.array(numbers, np.int64)
+            self._together_again(numbers),
+            piece.begin,
+            size,
+            self._blend,
+            np.array(numbers, np.int64),
         )
         for number in numbers:
             self._trim(number, piece)
         return merged[0]
+
+    def _memory_of_shared_rows(self) -> np.ndarray:
+        """What is kept of each tile of some rows of tiles, when a band is finished."""
+        height, *rest = self._tile_shape
+        starts = self._rows.starts
+        first = np.searchsorted(starts + height, starts[1:], side="right")
+        rows = np.max(np.arange(1, len(starts)) - first, initial=0)
+        left = height - np.min(np.diff(starts), initial=height)
+        return np.empty([rows, len(self._cols.starts), left, *rest], self._dtype)
+
+    def _together_again(self, numbers: Sequence[int]) -> tf.Tensor:
+        """Tiles `[1, count, *tile_shape]`; rows that were finished hold anything."""
+        if len(self._scratch) < len(numbers):
+            self._scratch = _aligned([len(numbers), *self._tile_shape], self._dtype)
+        tiles = self._scratch[: len(numbers)]
+        for tile, number in zip(tiles, numbers, strict=True):
+            kept = self._kept[number]
+            tile[len(tile) - len(kept) :] = kept
+        return _as_tensor(tiles[np.newaxis])
 
     def _numbers_over(self, piece: Piece) -> Iterator[int]:
         rows = self._over(self._rows, piece.begin[0], piece.end[0])
@@ -115,13 +139,33 @@ class Merging:
         ):
             return
         left = self._rows.starts[row] + self._rows.tile - piece.end[0]
-        if left <= 0:
+        if left <= 0 or piece.band == self.band_count - 1:
             del self._kept[number]
-        else:
-            self._kept[number] = self._kept[number][-left:].copy()
+            return
+        kept = self._kept[number][-left:]
+        if not np.may_share_memory(kept, self._shared):
+            place = self._shared[row % len(self._shared), col, :left]
+            place[...] = kept
+            kept = place
+        self._kept[number] = kept
 
 
 def _bounds(axis: Any, together: int) -> list[int]:
     """Where parts of an axis begin, each with so many tiles; then its end."""
     inner = axis.starts[together::together].tolist()
     return [0, *inner, int(axis.image)]
+
+
+def _aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Memory that a tensor can share."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
+def _as_tensor(array: np.ndarray) -> tf.Tensor:
+    """An array as a tensor that shares its memory, where NumPy can share it."""
+    if array.size and array.dtype.kind in "fiu":
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.convert_to_tensor(array)

@@ -104,7 +104,7 @@ def predict_padded(predict: Predict, patches: tf.Tensor, batch_size: int) -> np.
                 f"batch, but gave shape {list(result.shape)}."
             )
         results.append(result[:count])
-    return np.concatenate(results)
+    return results[0] if len(results) == 1 else np.concatenate(results)
 
 
 def try_model(
