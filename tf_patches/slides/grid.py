@@ -11,6 +11,7 @@ from tf_patches.arguments import Integers, invalid, read_integers, read_mode
 from tf_patches.placed import extract_patches_at
 from tf_patches.slides.resolution import View
 from tf_patches.slides.tissue import covered_ratio
+from tf_patches.tiling import Tiling
 
 # Pixels of a block: large enough that what neighbours share is little, small enough
 # that the first block is soon read.
@@ -27,6 +28,7 @@ class Grid(NamedTuple):
 
     view: View
     sizes: tuple[int, int]
+    strides: tuple[int, int]
     mode: Any
     counts: tuple[int, int]  # rows and cols of all patches, wanted or not
     cells: np.ndarray  # [count, 2], row and col among all patches
@@ -100,15 +102,58 @@ def make_grid(
     before = np.array([pad for _, pad in axes])
     cells = _cells_by_block(counts, sizes, strides)
     positions = cells * np.array(strides) - before
-    if not isinstance(min_mask_ratio, (int, float)) or not 0 <= min_mask_ratio <= 1:
-        invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
+    _check_ratio(min_mask_ratio)
     if mask is not None:
-        ratio = covered_ratio(mask, positions, sizes, space)
-        wanted = (ratio >= min_mask_ratio) & (ratio > 0)
+        wanted = over_mask(mask, positions, sizes, space, min_mask_ratio)
         cells, positions = cells[wanted], positions[wanted]
     begins = _begins(cells, sizes, strides)
     regions = _regions(positions, begins, sizes, space, mode)
-    return Grid(view, sizes, mode, counts, cells, positions, begins, regions)
+    return Grid(view, sizes, strides, mode, counts, cells, positions, begins, regions)
+
+
+def make_rows(view: View, tiling: Tiling, wanted: np.ndarray) -> Grid:
+    """The wanted tiles of a tiling, by number, in the order of their numbers.
+
+    A block is a part of a row of tiles: tiles that touch, and lie within the width of
+    a block.
+    """
+    sizes, strides = pair(tiling.tile_size), pair(tiling.stride)
+    mode = _read_mode(tiling.mode)
+    counts = pair(tiling.counts)
+    cells = np.stack(np.unravel_index(wanted, counts), 1).astype(np.int64)
+    positions = tiling.positions[wanted].astype(np.int64)
+    row, col = positions.T
+    width = max(1, _BLOCK_SIDE**2 // sizes[0])
+    breaks = (np.diff(row) != 0) | (np.diff(col // width) != 0)
+    breaks |= np.diff(col) > sizes[1]
+    begins = _begins_at(breaks, len(cells))
+    regions = _regions(positions, begins, sizes, (view.rows, view.cols), mode)
+    return Grid(view, sizes, strides, mode, counts, cells, positions, begins, regions)
+
+
+def over_mask(
+    mask: np.ndarray,
+    positions: np.ndarray,
+    sizes: tuple[int, int],
+    space: tuple[int, int],
+    min_mask_ratio: float,
+) -> np.ndarray:
+    """Which patches have enough of the mask under them, and not nothing."""
+    _check_ratio(min_mask_ratio)
+    ratio = covered_ratio(mask, positions, sizes, space)
+    return (ratio >= min_mask_ratio) & (ratio > 0)
+
+
+def _check_ratio(min_mask_ratio: Any) -> None:
+    is_number = isinstance(min_mask_ratio, (int, float, np.number))
+    if not is_number or not 0 <= min_mask_ratio <= 1:
+        invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
+
+
+def pair(values: Sequence[int]) -> tuple[int, int]:
+    """Rows and cols, of which there are two."""
+    rows, cols = values
+    return rows, cols
 
 
 def _lay(image: int, size: int, stride: int, padding: str) -> tuple[int, int]:
@@ -146,10 +191,13 @@ def _begins(
 ) -> np.ndarray:
     per_block = [_patches_of_block(*axis) for axis in zip(sizes, strides, strict=True)]
     blocks = cells // np.array(per_block)
-    changes = np.any(np.diff(blocks, axis=0) != 0, axis=1)
-    inner = np.flatnonzero(changes) + 1
-    ends = [len(cells)] if len(cells) else []
-    return np.concatenate([[0], inner, ends]).astype(np.int64)
+    return _begins_at(np.any(np.diff(blocks, axis=0) != 0, axis=1), len(cells))
+
+
+def _begins_at(breaks: np.ndarray, count: int) -> np.ndarray:
+    """Where blocks begin, of which some patches break with those before them."""
+    ends = [count] if count else []
+    return np.concatenate([[0], np.flatnonzero(breaks) + 1, ends]).astype(np.int64)
 
 
 def _regions(
@@ -161,7 +209,7 @@ def _regions(
 ) -> np.ndarray:
     """The pixels that each block's patches show.
 
-    Where a mode shows pixels of the slide outside of it, these are inside.
+    Where a mode shows the slide's pixels outside of it, those that lie inside.
     """
     if len(begins) == 1:
         return np.zeros([0, 4], np.int64)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_patches.arguments import Integers, Mode
 from tf_patches.slides.grid import Grid, blocks_of, read_count
 from tf_patches.slides.job import Job
-from tf_patches.slides.models import predict_padded, read_model
+from tf_patches.slides.models import predict_padded, read_model, try_model
 from tf_patches.slides.outputs import runs
 from tf_patches.slides.progress import progress_bar
 from tf_patches.slides.service import served
@@ -105,37 +105,27 @@ def score(
         power=power,
     )
     predict = read_model(model)
-    shape, dtype = _shape_of_scores(predict, grid, batch_size)
+    sample = try_model(predict, grid.view.source, grid.sizes, batch_size)
+    shape = [*grid.counts, *sample.shape]
+    dtype = sample.dtype if sample.dtype.kind in "fc" else np.dtype(np.float32)
     request = {
-        "slide": slide.name,
+        "slide": slide.identity(),
         "grid": grid.fingerprint(),
         "batch_size": batch_size,
-        "scores": [*grid.counts, *shape],
+        "scores": shape,
         "dtype": dtype.name,
     }
-    fill = np.nan if dtype.kind in "fc" else 0
-    job = Job(output, [*grid.counts, *shape], dtype, fill, request, resume)
+    job = Job(output, shape, dtype, np.nan, request, resume)
     with progress_bar(len(grid.cells), progress) as advance:
         for number in job.done:
             advance(int(grid.begins[number + 1] - grid.begins[number]), is_new=False)
         for number, block in _blocks(grid, job.done, service, parallel_reads):
             scores = predict_padded(predict, block["patches"], batch_size)
             for row, col, which in runs(block["cell"].numpy()):
-                job.output.write_row(row, col, scores[which])
+                job.output.write(row, col, scores[which][np.newaxis])
             job.mark(number)
             advance(len(scores))
     return HeatMap(job.finish(), slide, grid)
-
-
-def _shape_of_scores(
-    predict: Any, grid: Grid, batch_size: int
-) -> tuple[list[int], np.dtype]:
-    """What the model makes of a patch, found by running it once."""
-    source = grid.view.source
-    shape = [batch_size, *grid.sizes, source.depth]
-    result = predict_padded(predict, tf.zeros(shape, source.dtype), batch_size)
-    dtype = result.dtype if result.dtype.kind in "fc" else np.dtype(np.float32)
-    return list(result.shape[1:]), dtype
 
 
 def _blocks(

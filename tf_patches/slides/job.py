@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,17 @@ from tf_patches.slides.outputs import (
     ArrayOutput,
     NpyOutput,
     Output,
+    TiffOutput,
     ZarrOutput,
     open_zarr,
 )
+from tf_patches.slides.tiff import TiffImage
 
 _KINDS: dict[str, type[NpyOutput] | type[ZarrOutput]] = {
     ".npy": NpyOutput,
     ".zarr": ZarrOutput,
+    ".tif": TiffOutput,
+    ".tiff": TiffOutput,
 }
 
 
@@ -46,22 +49,25 @@ class Job:
         if self._path is None:
             if resume:
                 invalid("resume=True needs an output that is a file.")
-            self.output: Output = ArrayOutput(shape, dtype, fill)
+            self._in_memory = ArrayOutput(shape, dtype, fill)
+            self.output: Output = self._in_memory
             return
         kind = _KINDS.get(self._path.suffix)
         if kind is None:
-            invalid(f"output must end with .npy or .zarr, but got {str(path)!r}.")
+            names = ", ".join(_KINDS)
+            invalid(f"output must end with one of {names}, but got {str(path)!r}.")
         self._partial = self._path.with_name(self._path.name + ".partial")
         self._progress = self._path.with_name(self._path.name + ".progress")
         head = json.dumps(request, sort_keys=True)
         begun = resume and self._progress.exists() and self._partial.exists()
         if begun:
             self.done = self._read_progress(head)
-        else:  # what it lists would soon be gone
+        else:  # or else it would tell of a result that is not there any more
             self._progress.unlink(missing_ok=True)
-        self.output = kind(self._partial, shape, dtype, fill, begun)
+        self._file = kind(self._partial, shape, dtype, fill, begun)
+        self.output = self._file
         if not begun:
-            self.output.flush()
+            self._file.flush()
             self._begin(head)
         self._log = open(self._progress, "a", encoding="utf-8")  # noqa: SIM115
 
@@ -93,20 +99,18 @@ class Job:
         self.done.add(unit)
         if self._path is None:
             return
-        self.output.flush()
+        self._file.flush()
         self._log.write(f"{unit}\n")
         self._log.flush()
         os.fsync(self._log.fileno())
 
-    def finish(self) -> Any:
+    def finish(self, mpp: float | None = None) -> Any:
         """Gives the result its name; returns it as an array."""
         if self._path is None:
-            return self.output.array()
-        self.output.flush()
+            return self._in_memory.array
+        self._file.flush()
         self._log.close()
-        if self._path.is_dir():
-            shutil.rmtree(self._path)
-        os.replace(self._partial, self._path)
+        self._file.finish(self._path, mpp)
         self._progress.unlink()
         return open_result(self._path)
 
@@ -114,6 +118,6 @@ class Job:
 def open_result(path: str | os.PathLike[str]) -> Any:
     """A finished result: an array whose values stay in the file."""
     path = Path(path)
-    if path.suffix == ".zarr":
-        return open_zarr(path, "r")
-    return np.load(path, mmap_mode="r")
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r")
+    return open_zarr(path, "r") if path.suffix == ".zarr" else TiffImage(path)

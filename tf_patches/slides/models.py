@@ -1,7 +1,7 @@
 """Models of any kind, as a function of a batch of patches."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import invalid
+from tf_patches.slides.resolution import Source
 
 Predict = Callable[[tf.Tensor], np.ndarray]
 
@@ -103,4 +104,14 @@ def predict_padded(predict: Predict, patches: tf.Tensor, batch_size: int) -> np.
                 f"batch, but gave shape {list(result.shape)}."
             )
         results.append(result[:count])
-    return np.concatenate(results)
+    return results[0] if len(results) == 1 else np.concatenate(results)
+
+
+def try_model(
+    predict: Predict, source: Source, sizes: Sequence[int], batch_size: int
+) -> np.ndarray:
+    """What a model makes of a patch, found by running it once."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        invalid(f"batch_size must be an int above 0, but got {batch_size!r}.")
+    patches = tf.zeros([batch_size, *sizes, source.depth], source.dtype)
+    return predict_padded(predict, patches, batch_size)[0]

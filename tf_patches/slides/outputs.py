@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tf_patches.arguments import invalid
+from tf_patches.slides.tiff import check_tiff, write_tiff
 
 _BYTES_AT_ONCE = 1 << 24
 
@@ -17,20 +19,8 @@ _BYTES_AT_ONCE = 1 << 24
 class Output(Protocol):
     """An array `[rows, cols, …]` that is written piece by piece."""
 
-    def write_row(self, row: int, col: int, values: np.ndarray) -> None:
-        """Writes values from `[row, col]` on, within one row."""
-        ...
-
-    def write_rows(self, row: int, values: np.ndarray) -> None:
-        """Writes whole rows."""
-        ...
-
-    def flush(self) -> None:
-        """Returns when everything written will outlive the process and the machine."""
-        ...
-
-    def array(self) -> Any:
-        """What was written, as something with a shape and slices."""
+    def write(self, row: int, col: int, values: np.ndarray) -> None:
+        """Writes values `[rows, cols, …]` from `[row, col]` on."""
         ...
 
 
@@ -38,19 +28,11 @@ class ArrayOutput:
     """An array in memory."""
 
     def __init__(self, shape: Sequence[int], dtype: Any, fill: Any) -> None:
-        self._array = np.full(shape, fill, dtype)
+        self.array = np.full(shape, fill, dtype)
 
-    def write_row(self, row: int, col: int, values: np.ndarray) -> None:
-        self._array[row, col : col + len(values)] = values
-
-    def write_rows(self, row: int, values: np.ndarray) -> None:
-        self._array[row : row + len(values)] = values
-
-    def flush(self) -> None:
-        pass
-
-    def array(self) -> np.ndarray:
-        return self._array
+    def write(self, row: int, col: int, values: np.ndarray) -> None:
+        rows, cols = values.shape[:2]
+        self.array[row : row + rows, col : col + cols] = values
 
 
 class NpyOutput:
@@ -94,25 +76,48 @@ class NpyOutput:
 
     def _fill(self, fill: Any) -> None:
         row = np.full(self._shape[1:], fill, self._dtype).tobytes()
+        if not any(row):  # a file has zeros where nothing was written
+            self._file.truncate(self._start + self._shape[0] * len(row))
+            return
         at_once = max(1, _BYTES_AT_ONCE // max(1, len(row)))
         for first in range(0, self._shape[0], at_once):
             self._file.write(row * min(at_once, self._shape[0] - first))
 
-    def write_row(self, row: int, col: int, values: np.ndarray) -> None:
+    def write(self, row: int, col: int, values: np.ndarray) -> None:
+        values = np.ascontiguousarray(values, self._dtype)
         item = math.prod(self._shape[2:]) * self._dtype.itemsize
-        self._file.seek(self._start + (row * self._shape[1] + col) * item)
-        self._file.write(np.ascontiguousarray(values, self._dtype).data)
-
-    def write_rows(self, row: int, values: np.ndarray) -> None:
-        self.write_row(row, 0, values)
+        whole = values.shape[1] == self._shape[1]
+        for line in values[np.newaxis] if whole else values:
+            self._file.seek(self._start + (row * self._shape[1] + col) * item)
+            self._file.write(line.data)
+            row += 1
 
     def flush(self) -> None:
+        """Returns when everything written will outlive the process and the machine."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def array(self) -> np.ndarray:
+    def finish(self, path: Path, mpp: float | None) -> None:
+        """Gives the whole result its name."""
         self._file.close()
-        return np.load(self._path, mmap_mode="r")
+        os.replace(self._path, path)
+
+
+class TiffOutput(NpyOutput):
+    """A tiled TIFF of several levels, written of a `.npy` file when that is whole."""
+
+    def __init__(
+        self, path: Path, shape: Sequence[int], dtype: Any, fill: Any, reopen: bool
+    ) -> None:
+        check_tiff(shape, dtype)
+        super().__init__(path, shape, dtype, fill, reopen)
+
+    def finish(self, path: Path, mpp: float | None) -> None:
+        self._file.close()
+        new = path.with_name(path.name + ".new")
+        write_tiff(new, self._path, mpp)
+        os.replace(new, path)
+        self._path.unlink()
 
 
 class ZarrOutput:
@@ -121,6 +126,7 @@ class ZarrOutput:
     def __init__(
         self, path: Path, shape: Sequence[int], dtype: Any, fill: Any, reopen: bool
     ) -> None:
+        self._path = path
         if reopen:
             self._array = open_zarr(path, "r+")
             return
@@ -134,17 +140,17 @@ class ZarrOutput:
             overwrite=True,
         )
 
-    def write_row(self, row: int, col: int, values: np.ndarray) -> None:
-        self._array[row, col : col + len(values)] = values
-
-    def write_rows(self, row: int, values: np.ndarray) -> None:
-        self._array[row : row + len(values)] = values
+    def write(self, row: int, col: int, values: np.ndarray) -> None:
+        rows, cols = values.shape[:2]
+        self._array[row : row + rows, col : col + cols] = values
 
     def flush(self) -> None:
         os.sync()  # the files of chunks are many
 
-    def array(self) -> Any:
-        return self._array
+    def finish(self, path: Path, mpp: float | None) -> None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(self._path, path)
 
 
 def _zarr() -> Any:

@@ -107,6 +107,11 @@ class Slide:
             f"mpp {self.mpp}, power {self.power}>"
         )
 
+    def identity(self) -> list[Any]:
+        """What tells the slide from others, and from another file of that name."""
+        digest = self.properties.get("openslide.quickhash-1")
+        return [self.name, digest, self._source.background.tolist()]
+
     def view(
         self,
         level: int | None = None,
@@ -248,14 +253,17 @@ class Slide:
             invalid(f"image must be one of {self.images}, but got {name!r}.")
         return self._read_image(name)
 
+    def thumbnail_downsample(self, most: int = 1024) -> float:
+        """Pixels of level 0 along a side of a pixel of `thumbnail`."""
+        return max(1.0, max(self.levels[0].rows, self.levels[0].cols) / most)
+
     def thumbnail(self, most: int = 1024) -> np.ndarray:
         """The whole slide, small: at most `most` rows and cols.
 
         It is made of the pixels of the smallest level that is as large, so that it
         lies over the slide exactly; a slide's own thumbnail often does not.
         """
-        largest = max(self.levels[0].rows, self.levels[0].cols)
-        downsample = max(1.0, largest / most)
+        downsample = self.thumbnail_downsample(most)
         downsamples = [level.downsample for level in self.levels]
         level = max(n for n, d in enumerate(downsamples) if d <= downsample)
         scale = downsample / self.levels[level].downsample
