@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from importlib import util
 from typing import Protocol
 
 
@@ -13,8 +14,11 @@ class Advance(Protocol):
 
 @contextlib.contextmanager
 def progress_bar(total: int, is_wanted: bool) -> Iterator[Advance]:
-    """Shows patches a second and the time left on the standard error stream."""
-    if not is_wanted:
+    """Shows patches a second and the time left on the standard error stream.
+
+    Without rich there is no bar.
+    """
+    if not is_wanted or util.find_spec("rich") is None:
         yield lambda patches, is_new=True: None
         return
     from rich.console import Console

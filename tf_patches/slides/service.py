@@ -30,7 +30,7 @@ def served(
     """
     if not grid.view.source.can_be_served:
         invalid("service needs a slide in a file that its workers can open.")
-    _find_dispatcher(service)
+    find_dispatcher(service)
     missing = set(wanted)
     for _ in range(_ROUNDS):
         if not missing:
@@ -45,8 +45,11 @@ def served(
     yield from zip(rest, blocks_of(grid, rest, parallel_reads=1), strict=True)
 
 
-def _find_dispatcher(service: Any) -> None:
-    """Refuses an address where nobody answers: TensorFlow would wait for an hour."""
+def find_dispatcher(service: Any) -> str:
+    """The name by which a dispatcher knows this machine.
+
+    An address where nobody answers is refused: TensorFlow would wait for an hour.
+    """
     if not isinstance(service, str):
         raise TypeError(
             "service must be an address, as 'grpc://localhost:5050', but got "
@@ -59,10 +62,10 @@ def _find_dispatcher(service: Any) -> None:
             "service must be an address, as 'grpc://localhost:5050', but got "
             f"{service!r}."
         )
+    place = (host.strip("[]"), int(port))
     try:
-        socket.create_connection(
-            (host.strip("[]"), int(port)), _SECONDS_TO_ANSWER
-        ).close()
+        with socket.create_connection(place, _SECONDS_TO_ANSWER) as connection:
+            return connection.getsockname()[0]
     except (OSError, OverflowError) as error:
         raise tf.errors.UnavailableError(
             None,
