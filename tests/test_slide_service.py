@@ -1,4 +1,4 @@
-"""Slides read by tf.data service: by workers in processes of their own, that may die."""
+"""Slides read by tf.data service, by workers in processes of their own that may die."""
 
 import subprocess
 import sys
@@ -17,11 +17,22 @@ IMAGE = stained(400, 500)
 GRID = {"size": 30, "stride": 20, "padding": "SAME"}
 
 
+DISPATCHER = """
+import tensorflow as tf
+
+dispatcher = tf.data.experimental.service.DispatchServer()
+print(dispatcher.target, flush=True)
+dispatcher.join()
+"""
+
+
 @pytest.fixture(scope="module")
 def dispatcher():
-    with_port = tf.data.experimental.service.DispatchServer()
-    yield with_port.target
-    with_port.stop()
+    command = [sys.executable, "-c", DISPATCHER]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield child.stdout.readline().strip()
+    child.kill()
+    child.wait()
 
 
 @pytest.fixture(scope="module")

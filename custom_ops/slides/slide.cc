@@ -23,6 +23,15 @@ constexpr int64_t kPixelsAtOnce = int64_t{1} << 22;
 // same in all regions.
 constexpr int64_t kChunkSide = 256;
 
+// OpenSlide ends the process where there is no memory for a tile, or for an
+// associated image: those of damaged files may be said to be of any size.
+constexpr int64_t kMostPixelsOfTile = int64_t{1} << 28;
+
+bool IsSane(int64_t rows, int64_t cols) {
+  return 0 <= rows && 0 <= cols &&
+         (cols == 0 || rows <= kMostPixelsOfTile / cols);
+}
+
 int64_t ChunkBegin(int64_t pixel) {
   const int64_t past = pixel % kChunkSide;
   return pixel - (past < 0 ? past + kChunkSide : past);
@@ -73,6 +82,10 @@ absl::Status Refusal(const std::string& path, const OpenSlide& library) {
       absl::StrCat("The slide ", path, " (", vendor, ") cannot be opened."));
 }
 
+int64_t ToNumber(const char* text) {
+  return text != nullptr ? std::strtoll(text, nullptr, 10) : 0;
+}
+
 // "RRGGBB"
 Rgb ToColor(const char* text, Rgb otherwise) {
   if (text == nullptr || std::strlen(text) != 6) return otherwise;
@@ -112,10 +125,22 @@ absl::Status Slide::ReadLevels() {
     library_.get_level_dimensions(handle_, i, &level.cols, &level.rows);
     level.downsample = library_.get_level_downsample(handle_, i);
     levels_.push_back(level);
+    const int64_t tile_rows = ToNumber(LevelProperty(i, "tile-height"));
+    const int64_t tile_cols = ToNumber(LevelProperty(i, "tile-width"));
+    if (!IsSane(tile_rows, tile_cols)) {
+      return absl::DataLossError(absl::StrCat(
+          "The slide ", path_, " cannot be read: level ", i, " has tiles of ",
+          tile_rows, " rows and ", tile_cols, " cols."));
+    }
   }
   if (library_.get_error(handle_) != nullptr) return Error();
   if (!levels_.empty()) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("The slide ", path_, " is empty."));
+}
+
+const char* Slide::LevelProperty(int32_t level, const char* name) const {
+  const std::string full = absl::StrCat("openslide.level[", level, "].", name);
+  return library_.get_property_value(handle_, full.c_str());
 }
 
 absl::Status Slide::Error() const {
@@ -191,7 +216,10 @@ absl::StatusOr<std::pair<int64_t, int64_t>> Slide::AssociatedSize(
   int64_t rows = -1, cols = -1;
   library_.get_associated_image_dimensions(handle_, name.c_str(), &cols, &rows);
   if (rows < 0 || cols < 0) return Error();
-  return std::pair(rows, cols);
+  if (IsSane(rows, cols)) return std::pair(rows, cols);
+  return absl::DataLossError(
+      absl::StrCat("The slide ", path_, " cannot be read: the image '", name,
+                   "' has ", rows, " rows and ", cols, " cols."));
 }
 
 absl::Status Slide::ReadAssociated(const std::string& name, Rgb background,

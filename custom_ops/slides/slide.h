@@ -69,6 +69,7 @@ class Slide {
   // read.
   absl::Status Error() const;
   absl::Status ReadLevels();
+  const char* LevelProperty(int32_t level, const char* name) const;
 
   const OpenSlide& library_;
   OpenSlideHandle* const handle_;
