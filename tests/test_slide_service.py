@@ -17,20 +17,13 @@ IMAGE = stained(400, 500)
 GRID = {"size": 30, "stride": 20, "padding": "SAME"}
 
 
-DISPATCHER = """
-import tensorflow as tf
-
-dispatcher = tf.data.experimental.service.DispatchServer()
-print(dispatcher.target, flush=True)
-dispatcher.join()
-"""
-
-
 @pytest.fixture(scope="module")
 def dispatcher():
-    command = [sys.executable, "-c", DISPATCHER]
+    command = [sys.executable, "-m", "tf_patches", "slide-dispatcher"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    yield child.stdout.readline().strip()
+    line = child.stdout.readline()
+    assert line.startswith("Sharing out slides at grpc://localhost:")
+    yield line.split()[-1].removesuffix(".")
     child.kill()
     child.wait()
 
@@ -139,6 +132,26 @@ def test_a_killed_worker_loses_nothing(path, dispatcher, workers, monkeypatch):
     scores = counts_of(path, served, service=dispatcher)
     np.testing.assert_array_equal(scores, expected)
     assert len(served) == len(alone)
+
+
+def test_another_dispatcher(path):
+    """It lacks our ops, which this process has: so it is a child's."""
+    code = """if True:
+        import tensorflow as tf
+        dispatcher = tf.data.experimental.service.DispatchServer()
+        print(dispatcher.target, flush=True)
+        dispatcher.join()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            with pytest.raises(
+                tf.errors.FailedPreconditionError, match="slide-dispatcher"
+            ):
+                counts_of(path, [], service=child.stdout.readline().strip())
+        finally:
+            child.kill()
 
 
 def test_nobody_reads(path, monkeypatch):

@@ -20,6 +20,7 @@ def add_to(commands: Any) -> None:
     """Adds the commands to the parser of the command line."""
     _add_heatmap(commands)
     _add_predict(commands)
+    _add_dispatcher(commands)
     _add_worker(commands)
 
 
@@ -139,6 +140,18 @@ def _add_common(
     add("--quiet", action="store_true", help="show no progress")
 
 
+def _add_dispatcher(commands: Any) -> None:
+    dispatcher = commands.add_parser(
+        "slide-dispatcher",
+        help="start a dispatcher of tf.data service for slides",
+        description="Starts a dispatcher, which runs until it is stopped, and prints "
+        "its address. It shares the blocks of a slide out among slide-workers.",
+    )
+    dispatcher.add_argument(
+        "--port", type=int, default=0, help="(default: any that is free)"
+    )
+
+
 def _add_worker(commands: Any) -> None:
     worker = commands.add_parser(
         "slide-worker",
@@ -205,6 +218,14 @@ def _common(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _dispatcher(given: argparse.Namespace) -> None:
+    from tf_patches.slides.worker import start_dispatcher
+
+    dispatcher = start_dispatcher(given.port)
+    print(f"Sharing out slides at {dispatcher.target}.", flush=True)
+    dispatcher.join()
+
+
 def _worker(given: argparse.Namespace) -> None:
     from tf_patches.slides.worker import start_worker
 
@@ -216,7 +237,12 @@ def _worker(given: argparse.Namespace) -> None:
     worker.join()
 
 
-_COMMANDS = {"heatmap": _heatmap, "predict": _predict, "slide-worker": _worker}
+_COMMANDS = {
+    "heatmap": _heatmap,
+    "predict": _predict,
+    "slide-dispatcher": _dispatcher,
+    "slide-worker": _worker,
+}
 
 
 def _pixels(text: str) -> list[int]:

@@ -13,7 +13,7 @@ from tf_patches.slides.job import Job
 from tf_patches.slides.models import predict_padded, read_model, try_model
 from tf_patches.slides.outputs import runs
 from tf_patches.slides.progress import progress_bar
-from tf_patches.slides.service import served
+from tf_patches.slides.service import find_dispatcher, served
 from tf_patches.slides.slide import Slide, open_slide
 from tf_patches.slides.tissue import Mask
 
@@ -69,8 +69,9 @@ def score(
       batch_size: How many patches the model sees at a time.
       output: A `.npy` or `.zarr` file for the scores; by default they are in memory.
       resume: Whether to go on with an `output` that the same request began.
-      service: The address of a dispatcher of tf.data service, "grpc://HOST:PORT": its
-        workers (`python -m tf_patches slide-worker`) read the slide.
+      service: The address of a dispatcher of tf.data service, "grpc://HOST:PORT", that
+        `python -m tf_patches slide-dispatcher` started: its workers, `slide-worker`,
+        read the slide.
       progress: Whether to show a bar with patches a second and the time left.
       padding: As for `Slide.patches`, as are all that follow.
       mode: What patches show outside of the slide.
@@ -92,6 +93,8 @@ def score(
     """
     batch_size = read_count(batch_size, "batch_size")
     parallel_reads = read_count(parallel_reads, "parallel_reads")
+    if service is not None:
+        find_dispatcher(service)
     slide = open_slide(slide)
     grid = slide.grid(
         size,

@@ -30,7 +30,6 @@ def served(
     """
     if not grid.view.source.can_be_served:
         invalid("service needs a slide in a file that its workers can open.")
-    find_dispatcher(service)
     missing = set(wanted)
     for _ in range(_ROUNDS):
         if not missing:
@@ -70,8 +69,8 @@ def find_dispatcher(service: Any) -> str:
         raise tf.errors.UnavailableError(
             None,
             None,
-            f"No dispatcher answers at {service} ({error}). Start one, "
-            "tf.data.experimental.service.DispatchServer, or leave service out.",
+            f"No dispatcher answers at {service} ({error}). Start one: "
+            "python -m tf_patches slide-dispatcher --port PORT",
         ) from None
 
 
@@ -114,6 +113,8 @@ def _until_silence(data: tf.data.Dataset) -> Iterator[Any]:
             element = elements.get(timeout=_SECONDS_OF_SILENCE)
             if element is None:
                 return
+            if isinstance(element, tf.errors.NotFoundError):
+                _explain(element)
             if isinstance(element, Exception):
                 raise element
             yield element
@@ -121,3 +122,14 @@ def _until_silence(data: tf.data.Dataset) -> Iterator[Any]:
         return
     finally:
         is_over.set()
+
+
+def _explain(error: tf.errors.NotFoundError) -> None:
+    """Says what a dispatcher or a worker lacks that was started in another way."""
+    if "Op type not registered 'TFPatches>" in error.message:
+        raise tf.errors.FailedPreconditionError(
+            None,
+            None,
+            "The service has no ops that read slides. Start its dispatcher by python "
+            "-m tf_patches slide-dispatcher, its workers by slide-worker.",
+        ) from error
