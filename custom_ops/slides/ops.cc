@@ -147,8 +147,8 @@ class ReadSlideOp : public OpKernel {
     const auto values = tensor.vec<int64_t>();
     *region = {values(0), values(1), values(2), values(3), values(4)};
     const int64_t furthest = int64_t{1} << 40;
-    const bool is_far =
-        std::max(std::abs(region->row), std::abs(region->col)) > furthest;
+    const bool is_far = std::min(region->row, region->col) < -furthest ||
+                        std::max(region->row, region->col) > furthest;
     int64_t count;
     if (region->rows < 0 || region->cols < 0 || is_far ||
         __builtin_mul_overflow(region->rows, region->cols, &count) ||

@@ -17,6 +17,17 @@ namespace {
 // OpenSlide draws into four bytes a pixel, so many pixels at a time.
 constexpr int64_t kPixelsAtOnce = int64_t{1} << 22;
 
+// Where a level's pixels are no whole number of those of level 0, OpenSlide
+// interpolates, and by other shares for another begin of a region. So regions
+// are read there in chunks, which begin at multiples of this: a pixel is the
+// same in all regions.
+constexpr int64_t kChunkSide = 256;
+
+int64_t ChunkBegin(int64_t pixel) {
+  const int64_t past = pixel % kChunkSide;
+  return pixel - (past < 0 ? past + kChunkSide : past);
+}
+
 // A part of a color as it shows: what is left of the pixel's own, which was
 // multiplied by its alpha, and the background behind it.
 uint8_t Over(uint32_t part, uint32_t alpha, uint32_t background) {
@@ -131,10 +142,18 @@ std::vector<std::string> Slide::AssociatedImages() const {
 absl::Status Slide::Read(const Region& region, Rgb background,
                          uint8_t* rgb) const {
   const Level& level = levels_[region.level];
+  const bool is_whole = level.downsample == std::floor(level.downsample);
+  const int64_t first_row = is_whole ? region.row : ChunkBegin(region.row);
+  const int64_t first_col = is_whole ? region.col : ChunkBegin(region.col);
+  const int64_t end_row = region.row + region.rows;
+  const int64_t end_col = region.col + region.cols;
+  const int64_t cols_at_once = is_whole ? region.cols : kChunkSide;
   const int64_t rows_at_once =
-      std::clamp<int64_t>(kPixelsAtOnce / region.cols, 1, region.rows);
+      is_whole
+          ? std::clamp<int64_t>(kPixelsAtOnce / region.cols, 1, region.rows)
+          : kChunkSide;
   const std::unique_ptr<uint32_t[]> pixels(
-      new (std::nothrow) uint32_t[rows_at_once * region.cols]);
+      new (std::nothrow) uint32_t[rows_at_once * cols_at_once]);
   if (pixels == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("There is no memory for a row of ", region.cols,
@@ -143,14 +162,21 @@ absl::Status Slide::Read(const Region& region, Rgb background,
   const auto at_level_0 = [&](int64_t pixel) {
     return std::llround(static_cast<double>(pixel) * level.downsample);
   };
-  for (int64_t done = 0; done < region.rows; done += rows_at_once) {
-    const int64_t rows = std::min(rows_at_once, region.rows - done);
-    library_.read_region(handle_, pixels.get(), at_level_0(region.col),
-                         at_level_0(region.row + done),
-                         static_cast<int32_t>(region.level), region.cols, rows);
-    if (library_.get_error(handle_) != nullptr) return Error();
-    ToRgb(pixels.get(), rows * region.cols, background,
-          rgb + done * region.cols * 3);
+  for (int64_t row = first_row; row < end_row; row += rows_at_once) {
+    const int64_t rows = std::min(rows_at_once, end_row - row);
+    for (int64_t col = first_col; col < end_col; col += cols_at_once) {
+      const int64_t cols = std::min(cols_at_once, end_col - col);
+      library_.read_region(handle_, pixels.get(), at_level_0(col),
+                           at_level_0(row), static_cast<int32_t>(region.level),
+                           cols, rows);
+      if (library_.get_error(handle_) != nullptr) return Error();
+      const int64_t left = std::max(col, region.col);
+      for (int64_t i = std::max(row, region.row); i < row + rows; ++i) {
+        ToRgb(&pixels[(i - row) * cols + left - col], col + cols - left,
+              background,
+              rgb + ((i - region.row) * region.cols + left - region.col) * 3);
+      }
+    }
   }
   return absl::OkStatus();
 }

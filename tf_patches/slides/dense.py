@@ -119,7 +119,7 @@ def predict(
     wanted = _wanted(tiling, view, read_mask(mask, slide.thumbnail), min_mask_ratio)
     shape = [*merging.size, *sample.shape[2:]]
     request = {
-        "slide": slide.name,
+        "slide": slide.identity(),
         "tiles": make_rows(view, tiling, wanted).fingerprint(),
         "batch_size": batch_size,
         "blend": _name_of(blend),

@@ -40,10 +40,6 @@ class Grid(NamedTuple):
     def block_count(self) -> int:
         return len(self.regions)
 
-    def block_of(self, index: int) -> int:
-        """The number of the block that has patch `index`."""
-        return int(np.searchsorted(self.begins, index, side="right")) - 1
-
     def fingerprint(self) -> str:
         """What tells this grid from others."""
         digest = hashlib.sha256()
@@ -53,16 +49,19 @@ class Grid(NamedTuple):
         digest.update(repr(resolution).encode())
         return digest.hexdigest()[:16]
 
-    def block(self, number: Any) -> dict[str, tf.Tensor]:
-        """Reads the patches of a block, as `Slide.patches` describes them."""
-        region = tf.gather(tf.constant(self.regions), number)
+    def pixels(self, number: Any) -> tf.Tensor:
+        """Reads the pixels of a block."""
+        return self.view.read(tf.gather(tf.constant(self.regions), number))
+
+    def cut(self, number: Any, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Cuts the patches of a block, as `Slide.patches` describes them."""
+        corner = tf.gather(tf.constant(self.regions), number)[:2]
         begin, end = tf.unstack(
             tf.gather(tf.constant(self.begins), [number, number + 1])
         )
         positions = tf.constant(self.positions)[begin:end]
-        pixels = self.view.read(region)
         patches = extract_patches_at(
-            pixels[tf.newaxis], positions - region[:2], self.sizes, mode=self.mode
+            pixels[tf.newaxis], positions - corner, self.sizes, mode=self.mode
         )
         return {
             "patches": tf.squeeze(patches, 0),
@@ -70,6 +69,10 @@ class Grid(NamedTuple):
             "cell": tf.constant(self.cells)[begin:end],
             "position": positions,
         }
+
+    def block(self, number: Any) -> dict[str, tf.Tensor]:
+        """Reads the patches of a block."""
+        return self.cut(number, self.pixels(number))
 
 
 def blocks_of(
@@ -99,6 +102,7 @@ def make_grid(
     before = np.array([pad for _, pad in axes])
     cells = _cells_by_block(counts, sizes, strides)
     positions = cells * np.array(strides) - before
+    _check_ratio(min_mask_ratio)
     if mask is not None:
         wanted = over_mask(mask, positions, sizes, space, min_mask_ratio)
         cells, positions = cells[wanted], positions[wanted]
@@ -135,10 +139,15 @@ def over_mask(
     min_mask_ratio: float,
 ) -> np.ndarray:
     """Which patches have enough of the mask under them, and not nothing."""
-    if not 0 <= min_mask_ratio <= 1:
-        invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
+    _check_ratio(min_mask_ratio)
     ratio = covered_ratio(mask, positions, sizes, space)
     return (ratio >= min_mask_ratio) & (ratio > 0)
+
+
+def _check_ratio(min_mask_ratio: Any) -> None:
+    is_number = isinstance(min_mask_ratio, (int, float, np.number))
+    if not is_number or not 0 <= min_mask_ratio <= 1:
+        invalid(f"min_mask_ratio must be 0 to 1, but got {min_mask_ratio!r}.")
 
 
 def pair(values: Sequence[int]) -> tuple[int, int]:
@@ -213,6 +222,13 @@ def _regions(
         last = np.where(last > space, space, np.where(first <= 0, last + reach, last))
         first, last = np.clip(first, 0, space), np.clip(last, 0, space)
     return np.concatenate([first, last - first], 1).astype(np.int64)
+
+
+def read_count(value: Any, name: str) -> int:
+    """An integer above 0."""
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        invalid(f"{name} must be an integer above 0, but got {value!r}.")
+    return int(value)
 
 
 def _read_pair(values: Any, name: str) -> tuple[int, int]:

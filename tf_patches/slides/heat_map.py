@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import Integers, Mode
-from tf_patches.slides.grid import Grid, blocks_of
+from tf_patches.slides.grid import Grid, blocks_of, read_count
 from tf_patches.slides.job import Job
 from tf_patches.slides.models import predict_padded, read_model, try_model
 from tf_patches.slides.outputs import runs
@@ -90,6 +90,8 @@ def score(
       tf.errors.NotFoundError, tf.errors.DataLossError: If the slide has vanished or is
         damaged. What was scored before is kept in `output`.
     """
+    batch_size = read_count(batch_size, "batch_size")
+    parallel_reads = read_count(parallel_reads, "parallel_reads")
     slide = open_slide(slide)
     grid = slide.grid(
         size,
@@ -107,7 +109,7 @@ def score(
     shape = [*grid.counts, *sample.shape]
     dtype = sample.dtype if sample.dtype.kind in "fc" else np.dtype(np.float32)
     request = {
-        "slide": slide.name,
+        "slide": slide.identity(),
         "grid": grid.fingerprint(),
         "batch_size": batch_size,
         "scores": shape,

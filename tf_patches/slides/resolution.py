@@ -11,6 +11,9 @@ from tf_patches.arguments import invalid
 # A level this near to the resolution asked for is taken as it is.
 TOLERANCE = 0.05
 
+# Pixels of a level that are read at a time where means of them are wanted.
+_PIXELS_AT_ONCE = 4e6
+
 
 class Level(NamedTuple):
     """A picture of the whole slide; level 0 is the largest."""
@@ -77,18 +80,47 @@ class View(NamedTuple):
         begin = tf.clip_by_value(first, 0, [self.rows, self.cols])
         end = tf.clip_by_value(first + size, begin, [self.rows, self.cols])
         inside = self._read_inside(begin, end)
-        before = tf.minimum(begin - first, size)
-        after = size - before - (end - begin)
-        pads = tf.concat([tf.stack([before, after], 1), [[0, 0]]], 0)
+        before = tf.clip_by_value(begin - first, 0, size)
+        return self._surround(inside, before, size - before - (end - begin))
+
+    def _surround(self, pixels: tf.Tensor, before: Any, after: Any) -> tf.Tensor:
+        """Adds so many rows and cols of the background."""
         background = tf.constant(self.source.background, self.source.dtype)
-        if self.source.dtype.is_integer:  # differences wrap around, and back
-            return tf.pad(inside - background, pads) + background
-        return tf.pad(inside, pads)
+        for axis in (0, 1):
+            shape = tf.shape(pixels, out_type=tf.int64)
+            sides = [
+                tf.broadcast_to(
+                    background, tf.tensor_scatter_nd_update(shape, [[axis]], [count])
+                )
+                for count in (before[axis], after[axis])
+            ]
+            pixels = tf.concat([sides[0], pixels, sides[1]], axis)
+        return pixels
 
     def _read_inside(self, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         if self.scale == 1:
-            region = tf.concat([begin, end - begin], 0)
-            return self.source.read(self.level, region)
+            return self.source.read(self.level, tf.concat([begin, end - begin], 0))
+        # Strips, as the pixels of the level may be many more.
+        per_row = self.scale**2 * tf.cast(end[1] - begin[1], tf.float64)
+        height = tf.cast(_PIXELS_AT_ONCE / (per_row + 1), tf.int64) + 1
+        count = tf.maximum(1, tf.cast(-(-(end[0] - begin[0]) // height), tf.int32))
+        strips = tf.TensorArray(self.source.dtype, size=count, infer_shape=False)
+
+        def add_strip(number: tf.Tensor, strips: tf.TensorArray) -> Any:
+            top = begin[0] + tf.cast(number, tf.int64) * height
+            bottom = tf.minimum(top + height, end[0])
+            means = self._means(tf.stack([top, begin[1]]), tf.stack([bottom, end[1]]))
+            return number + 1, strips.write(number, means)
+
+        _, strips = tf.while_loop(
+            lambda number, _: number < count,
+            add_strip,
+            [tf.constant(0), strips],
+            parallel_iterations=1,
+        )
+        return strips.concat()
+
+    def _means(self, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         level = self.source.levels[self.level]
         limits = tf.constant([level.rows, level.cols], tf.int64)
         first = _floor(tf.cast(begin, tf.float64) * self.scale)
@@ -150,8 +182,7 @@ def choose_view(
         return View(source, _read_level(level or 0, len(source.levels)), 1.0)
     ((name, value),) = wanted.items()
     own = {"mpp": slide_mpp, "power": slide_power}[name]
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        invalid(f"{name} must be a number above 0, but got {value!r}.")
+    read_number(value, name)
     if own is None:
         invalid(
             f"The slide does not say its {name}, so {name}={value} cannot be found. "
@@ -172,6 +203,15 @@ def choose_view(
     number = max(fitting, key=lambda n: source.levels[n].downsample)
     scale = downsample / source.levels[number].downsample
     return View(source, number, 1.0 if abs(scale - 1) <= TOLERANCE else scale)
+
+
+def read_number(value: Any, name: str) -> None:
+    """Refuses what is neither None nor a number above 0."""
+    if value is None:
+        return
+    is_number = isinstance(value, (int, float, np.number))
+    if not is_number or not 0 < value < math.inf:
+        invalid(f"{name} must be a number above 0, but got {value!r}.")
 
 
 def _read_level(level: Any, count: int) -> int:

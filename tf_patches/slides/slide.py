@@ -1,5 +1,6 @@
 """A slide, whatever holds its pixels: its levels, its properties, its regions."""
 
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -7,12 +8,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.arguments import Integers, Mode, invalid
-from tf_patches.slides.grid import Grid, blocks_of, make_grid
-from tf_patches.slides.resolution import Level, Source, View, choose_view
+from tf_patches.arguments import Integers, Mode, checked, invalid
+from tf_patches.slides.grid import Grid, blocks_of, make_grid, read_count
+from tf_patches.slides.resolution import (
+    Level,
+    Source,
+    View,
+    choose_view,
+    read_number,
+)
 from tf_patches.slides.tissue import Mask, read_mask
 
 _WHITE = 255
+_FURTHEST = 2**40
 
 
 class _File(NamedTuple):
@@ -99,6 +107,11 @@ class Slide:
             f"mpp {self.mpp}, power {self.power}>"
         )
 
+    def identity(self) -> list[Any]:
+        """What tells the slide from others, and from another file of that name."""
+        digest = self.properties.get("openslide.quickhash-1")
+        return [self.name, digest, self._source.background.tolist()]
+
     def view(
         self,
         level: int | None = None,
@@ -144,8 +157,13 @@ class Slide:
           tf.errors.NotFoundError, tf.errors.DataLossError: If the file has vanished or
             is damaged.
         """
-        region = tf.stack([tf.cast(n, tf.int64) for n in (row, col, rows, cols)])
-        return self.view(level, mpp, power).read(region)
+        region = [
+            _read_pixels(row, "row", -_FURTHEST),
+            _read_pixels(col, "col", -_FURTHEST),
+            _read_pixels(rows, "rows", 0),
+            _read_pixels(cols, "cols", 0),
+        ]
+        return self.view(level, mpp, power).read(tf.stack(region))
 
     def grid(
         self,
@@ -212,6 +230,9 @@ class Slide:
           lay them; `position` `[batch, 2]`, its first pixel in the resolution asked
           for. Without `batch_size` the batch axis is missing.
         """
+        parallel_reads = read_count(parallel_reads, "parallel_reads")
+        if batch_size is not None:
+            batch_size = read_count(batch_size, "batch_size")
         grid = self.grid(
             size,
             stride,
@@ -247,13 +268,7 @@ class Slide:
         level = max(n for n, d in enumerate(downsamples) if d <= downsample)
         scale = downsample / self.levels[level].downsample
         view = View(self._source, level, scale)
-        # Strips, as a slide that has no small level does not fit into memory.
-        strip = max(1, int(4e6 / (view.scale**2 * view.cols)))
-        strips = [
-            view.read([row, 0, min(strip, view.rows - row), view.cols]).numpy()
-            for row in range(0, view.rows, strip)
-        ]
-        return np.concatenate(strips)
+        return view.read([0, 0, view.rows, view.cols]).numpy()
 
 
 def open_slide(
@@ -266,6 +281,8 @@ def open_slide(
     """Opens a slide; `tf_patches.slides.open` is its public name."""
     if isinstance(slide, Slide):
         return slide
+    read_number(mpp, "mpp")
+    read_number(power, "power")
     if isinstance(slide, (str, os.PathLike)):
         return _open_file(os.fspath(slide), mpp, power, background)
     return _open_array(slide, mpp, power, background)
@@ -285,10 +302,8 @@ def _open_file(path: str, mpp: Any, power: Any, background: Any) -> Slide:
         name.decode(errors="replace"): value.decode(errors="replace")
         for name, value in zip(names, values, strict=True)
     }
-    own = properties.get("openslide.background-color", "FFFFFF")
-    if background is None:
-        background = list(bytes.fromhex(own))
-    color = _read_background(background, 3, np.uint8)
+    own = _own_background(properties) if background is None else background
+    color = _read_background(own, 3, np.uint8)
 
     def read_image(name: str) -> np.ndarray:
         return ops.tf_patches_read_slide_image(path, name, color).numpy()
@@ -299,7 +314,7 @@ def _open_file(path: str, mpp: Any, power: Any, background: Any) -> Slide:
         _read_mpp(properties) if mpp is None else mpp,
         _number(properties, "openslide.objective-power") if power is None else power,
         properties,
-        [name.decode() for name in images],
+        [name.decode(errors="replace") for name in images],
         read_image,
     )
 
@@ -318,6 +333,8 @@ def _open_array(array: Any, mpp: Any, power: Any, background: Any) -> Slide:
         )
     rows, cols, depth = map(int, shape)
     dtype = tf.as_dtype(array.dtype)
+    if not dtype.is_numpy_compatible or dtype.as_numpy_dtype in (str, bytes, object):
+        raise TypeError(f"A slide holds numbers, but got an array of {array.dtype}.")
     if background is None:
         background = [_WHITE if dtype == tf.uint8 else 0] * depth
     color = _read_background(background, depth, dtype.as_numpy_dtype)
@@ -325,17 +342,47 @@ def _open_array(array: Any, mpp: Any, power: Any, background: Any) -> Slide:
     return Slide(type(array).__name__, source, mpp, power, {})
 
 
+def _read_pixels(value: Any, name: str, least: int) -> tf.Tensor:
+    """An integer, which may be known only when the graph runs."""
+    number = value
+    if not tf.is_tensor(value):
+        try:
+            number = tf.constant(operator.index(value), tf.int64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be an integer, but got {value!r}.") from None
+    if number.shape.rank not in (0, None) or not number.dtype.is_integer:
+        raise TypeError(f"{name} must be an integer, but got {value!r}.")
+    number = tf.cast(number, tf.int64)
+    condition = (least <= number) & (number <= _FURTHEST)
+    return checked(
+        number,
+        condition,
+        f"{name} must be {least} to {_FURTHEST} pixels, but got {value!r}.",
+    )
+
+
 def _read_background(background: Any, depth: int, dtype: Any) -> np.ndarray:
+    message = (
+        f"background must be a number of {np.dtype(dtype).name} for each of the "
+        f"{depth} channels, but got {background!r}."
+    )
     given = np.asarray(background)
-    color = np.broadcast_to(given, [depth]).astype(dtype) if given.ndim < 2 else given
-    if color.shape != (depth,) or not np.array_equal(
-        np.broadcast_to(given, [depth]), color
-    ):
-        invalid(
-            f"background must be a number of {np.dtype(dtype).name} for each of the "
-            f"{depth} channels, but got {background!r}."
-        )
+    if given.dtype.kind not in "biufc" or given.shape not in ((), (1,), (depth,)):
+        invalid(message)
+    with np.errstate(invalid="ignore"):
+        color = np.broadcast_to(given, [depth]).astype(dtype)
+    if color.dtype.kind in "biu" and np.any(color != given):
+        invalid(message)
     return color
+
+
+def _own_background(properties: dict[str, str]) -> list[int]:
+    """What the slide calls its background, white if it says nothing."""
+    try:
+        red, green, blue = bytes.fromhex(properties["openslide.background-color"])
+    except (KeyError, ValueError):
+        return [_WHITE] * 3
+    return [red, green, blue]
 
 
 def _read_mpp(properties: dict[str, str]) -> float | None:
