@@ -1,6 +1,8 @@
 """Dense predictions of slides: to the bit what tilings give in memory."""
 
+import errno
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_patches import Tiling, slides
-from tf_patches.slides import merging
+from tf_patches.slides import merging, outputs
 from tf_patches.slides.models import predict_padded, read_model
 
 BLENDS = ["average", "gaussian", "hann", "linear", "cosine", "crop", "max", "min"]
@@ -33,6 +35,8 @@ def model(tiles):
 def in_memory(pixels, tiling, run, blend, batch_size=8, indices=None):
     """The same by a tiling: cut, the model on the same batches, merge."""
     indices = np.arange(tiling.count) if indices is None else indices
+    if len(indices) == 0:
+        return np.zeros([*tiling.image_size, 6], np.float32)
     tiles = tiling.cut(pixels[np.newaxis], indices)[0]
     made = predict_padded(read_model(run), tiles, batch_size)
     return tiling.merge(made[np.newaxis], blend, indices)[0].numpy()
@@ -60,8 +64,6 @@ def plans(draw):
 def test_predictions_have_the_bits_of_a_tiling(plan, blend, batch_size, piece_bytes):
     tiling = Tiling(**plan, constant_values=255)
     pixels = image(*plan["image_size"])
-    if not tiling.count:
-        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merging, "_PIECE_BYTES", piece_bytes)
         ours = slides.predict(
@@ -427,3 +429,47 @@ def test_a_window_of_ones_own(window):
     ours = slides.predict(pixels, model, [12, 10], 0.5, blend=blend, progress=False)
     tiling = Tiling([50, 40], [12, 10], 0.5)
     assert_same_bits(ours, in_memory(pixels, tiling, model, blend))
+
+
+def test_resolutions(tmp_path):
+    slide, path = slides.open(image(300, 260), mpp=0.25), tmp_path / "out.tif"
+    slides.predict(slide, half, 32, 8, mpp=0.6, output=path, progress=False)
+    # As datasets read it: graphs round other bits of a mean than eager calls.
+    read_all = tf.function(lambda: slide.read(0, 0, 125, 108, mpp=0.6))
+    pixels = read_all().numpy()
+    pixels = np.pad(pixels, [(0, 1), (0, 0), (0, 0)], "reflect")
+    tiling = Tiling([126, 108], 32, 8)
+    assert_same_bits(read(path), in_memory(pixels, tiling, half, "gaussian"))
+    with tifffile.TiffFile(path) as file:
+        numerator, denominator = file.pages[0].tags["XResolution"].value
+    assert numerator / denominator == pytest.approx(1e4 / 1.2, rel=1e-3)
+
+
+def test_a_tiff_that_could_not_be_written_is_written_later(tmp_path, monkeypatch):
+    pixels, path = image(50, 40), tmp_path / "out.tif"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(outputs, "write_tiff", full)
+        slides.predict(pixels, model, 12, output=path, progress=False)
+    assert not path.exists()
+    # Nothing is predicted again but what the model is tried with.
+    run = failing_after(1)
+    slides.predict(pixels, run, 12, output=path, resume=True, progress=False)
+    tiling = Tiling([50, 40], 12, 0.25)
+    assert_same_bits(read(path), in_memory(pixels, tiling, model, "gaussian"))
+
+
+def test_a_missing_tifffile_is_named_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    run = failing_after(1)
+    with pytest.raises(ImportError, match="pip install tifffile"):
+        slides.predict(image(50, 40), run, 12, output=tmp_path / "out.tif")
+
+
+def test_what_no_tiff_holds_is_refused(tmp_path):
+    run = lambda tiles: tf.complex(*[tf.cast(tiles, tf.float32)] * 2)  # noqa: E731
+    with pytest.raises(tf.errors.InvalidArgumentError, match="complex64 of shape"):
+        slides.predict(image(50, 40), run, 12, output=tmp_path / "out.tif")

@@ -13,9 +13,9 @@ import tensorflow as tf
 from tf_patches.arguments import Integers, Mode, invalid
 from tf_patches.slides.grid import Grid, blocks_of, make_rows, over_mask, pair
 from tf_patches.slides.job import Job
-from tf_patches.slides.merging import Merging
+from tf_patches.slides.merging import Merging, Piece
 from tf_patches.slides.models import Predict, predict_padded, read_model, try_model
-from tf_patches.slides.progress import progress_bar
+from tf_patches.slides.progress import Advance, progress_bar
 from tf_patches.slides.resolution import View
 from tf_patches.slides.slide import Slide, open_slide
 from tf_patches.slides.tissue import Mask, read_mask
@@ -70,8 +70,8 @@ def predict(
       output: A file for the result, `.npy`, `.zarr`, or `.tif`: a tiled TIFF with
         smaller levels, means or, of integers, every second pixel. By default the result
         is in memory.
-      resume: Whether to go on with an `output` that the same request began. The
-        result has the same bits as without the interruption.
+      resume: Whether to go on with an `output` that the same request began, with the
+        same model. The result has the same bits as without the interruption.
       progress: Whether to show a bar with tiles a second and the time left.
       remainder: As for `Tiling`: what happens where the last tile does not end with the
         slide.
@@ -111,12 +111,7 @@ def predict(
         [view.rows, view.cols], tile_size, overlap, remainder=remainder, mode=mode
     )
     run = read_model(model)
-    tile = try_model(run, view.source, tiling.tile_size, batch_size)
-    if tile.ndim != 3 or 0 in tile.shape:
-        invalid(
-            "model must give [batch, rows, cols, channels], none of them 0, but gave "
-            f"shape {[batch_size, *tile.shape]}."
-        )
+    tile = _try_model(run, view, tiling, batch_size)
     tiling = _with_whole_scale(tiling, tile.shape[:2])
     merging = Merging(tiling, tile.shape, tile.dtype, blend)
     reduced = _read_reduce(reduce, tile.shape[-1])
@@ -135,22 +130,26 @@ def predict(
     job = Job(output, shape, sample.dtype, 0, request, resume)
     band = next(n for n in itertools.count() if n not in job.done)
     todo = wanted[_first_needed(wanted, merging, band, batch_size) :]
+    grid = make_rows(view, tiling, todo)
     with progress_bar(len(wanted), progress) as advance:
         advance(len(wanted) - len(todo), is_new=False)
-        grid = make_rows(view, tiling, todo)
-        batches = _batches(run, grid, batch_size, parallel_reads)
-        added = 0
-        for piece in merging.pieces(band):
-            while added < len(todo) and todo[added] < piece.ready:
-                tiles = next(batches)
-                merging.add(todo[added : added + len(tiles)].tolist(), tiles)
-                added += len(tiles)
-                advance(len(tiles))
-            row, col = piece.begin
-            job.output.write(row, col, reduced(merging.finish(piece)))
+        batches = _batches(run, grid, batch_size, parallel_reads, advance)
+        for piece, pixels in _merged(merging, band, todo, batches):
+            job.output.write(*piece.begin, reduced(pixels))
             if piece.is_last:
                 job.mark(piece.band)
     return job.finish(_mpp(slide, view, tiling, merging))
+
+
+def _try_model(run: Predict, view: View, tiling: Tiling, batch_size: int) -> np.ndarray:
+    """What the model makes of a tile."""
+    tile = try_model(run, view.source, tiling.tile_size, batch_size)
+    if tile.ndim != 3 or 0 in tile.shape:
+        invalid(
+            "model must give [batch, rows, cols, channels], none of them 0, but gave "
+            f"shape {[batch_size, *tile.shape]}."
+        )
+    return tile
 
 
 def _with_whole_scale(tiling: Tiling, sizes: Sequence[int]) -> Tiling:
@@ -197,12 +196,28 @@ def _first_needed(
     return first - first % batch_size
 
 
-def _batches(run: Predict, grid: Grid, batch_size: int, reads: int) -> Iterator[Any]:
+def _batches(
+    run: Predict, grid: Grid, batch_size: int, parallel_reads: int, advance: Advance
+) -> Iterator[np.ndarray]:
     """What the model makes of the tiles of a grid, batch by batch."""
-    data = blocks_of(grid, range(grid.block_count), reads)
+    data = blocks_of(grid, range(grid.block_count), parallel_reads)
     data = data.map(lambda block: block["patches"]).rebatch(batch_size).prefetch(1)
     for tiles in data:
         yield predict_padded(run, tiles, batch_size)
+        advance(len(tiles))
+
+
+def _merged(
+    merging: Merging, band: int, numbers: np.ndarray, batches: Iterator[np.ndarray]
+) -> Iterator[tuple[Piece, tf.Tensor]]:
+    """The merged pixels from a band on, of batches of tiles of these numbers."""
+    added = 0
+    for piece in merging.pieces(band):
+        while added < len(numbers) and numbers[added] < piece.ready:
+            tiles = next(batches)
+            merging.add(numbers[added : added + len(tiles)].tolist(), tiles)
+            added += len(tiles)
+        yield piece, merging.finish(piece)
 
 
 def _read_reduce(reduce: Any, channels: int) -> Callable[[tf.Tensor], np.ndarray]:
