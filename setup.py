@@ -48,6 +48,7 @@ LIBRARIES = {
     "tf_patches._ops": Library(
         ["geometry/*.cc", "kernels/*.cc", "memory/*.cc", "tensorflow/*.cc"]
     ),
+    "tf_patches._slides": Library(["slides/*.cc"]),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(
         ["geometry/*.cc", "kernels/*.cc", "xla/*.cc"],

@@ -13,6 +13,7 @@ import tensorflow as tf
 from child import child_output, python_output
 
 import tf_patches
+from tf_patches import slides
 
 README = Path(__file__).parent.parent / "README.md"
 PYTHON_BLOCK = re.compile(r"^( *)```python *\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -21,6 +22,8 @@ PYTHON_BLOCK = re.compile(r"^( *)```python *\n(.*?)^\1```", re.MULTILINE | re.DO
 def _modules():
     names = [module.name for module in pkgutil.iter_modules(tf_patches.__path__)]
     public = [name for name in names if not name.startswith("_")]
+    parts = pkgutil.iter_modules(slides.__path__)
+    public += [f"slides.{module.name}" for module in parts]
     return [tf_patches, *(importlib.import_module(f"tf_patches.{n}") for n in public)]
 
 

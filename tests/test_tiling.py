@@ -368,6 +368,28 @@ def test_some_of_the_tiles(plan, blend, data):
         np.testing.assert_allclose(merged, expected, rtol=1e-11, atol=1e-13)
 
 
+@examples(80)
+@given(plans(), st.sampled_from(BLENDS), st.data())
+def test_a_part_of_the_merged_image_has_its_bits(plan, blend, data):
+    tiling = tf_patches.Tiling(**plan)
+    random = np.random.default_rng(7)
+    tiles = random.normal(size=[2, tiling.count, *tiling.tile_size, 3])
+    tiles = tiles.astype(np.float32)
+    begin = [data.draw(st.integers(0, n - 1)) for n in tiling.image_size]
+    size = [
+        data.draw(st.integers(1, n - first))
+        for n, first in zip(tiling.image_size, begin, strict=True)
+    ]
+    end = np.add(begin, size)
+    # Tiles elsewhere may be missing.
+    reach = tiling.positions + np.array(tiling.tile_size) > begin
+    is_over = np.all(reach & (tiling.positions < end), 1)
+    part = tiling.merge_part(tiles[:, is_over], begin, size, blend, is_over)
+    inner = [slice(*pair) for pair in zip(begin, end, strict=True)]
+    whole = tiling.merge(tiles, blend).numpy()
+    assert_same_bits(part, whole[(slice(None), *inner)])
+
+
 def test_indices_may_be_a_mask():
     tiling = tf_patches.Tiling([30, 40], 8, 0.25)
     grid = noise(tiling.counts) > 0

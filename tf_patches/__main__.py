@@ -1,4 +1,4 @@
-"""The command line: run a program accelerated; convert a model."""
+"""The command line: run a program accelerated; convert a model; score slides."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 import tf_patches
+from tf_patches import slide_commands
 from tf_patches.conversion import ConversionError
 from tf_patches.run_program import run_module, run_script
 
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
         if given.module is not None:
             return run_module(given.module, arguments[3:])
         return run_script(given.script, arguments[2:])
-    return _convert(given)
+    if given.command == "convert":
+        return _convert(given)
+    return slide_commands.run(given)
 
 
 def _without_program_arguments(arguments: Sequence[str]) -> Sequence[str]:
@@ -40,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_convert(commands)
+    slide_commands.add_to(commands)
     return parser
 
 

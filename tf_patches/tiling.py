@@ -53,6 +53,13 @@ class _Axis(NamedTuple):
     starts: Any  # of tiles: an int64 array or tensor
 
 
+class _Part(NamedTuple):
+    """Pixels of a merged image."""
+
+    begin: Sequence[int]
+    size: Sequence[int]
+
+
 class Tiling:
     """A plan of equal tiles that cover an image, and their way back into it.
 
@@ -282,25 +289,64 @@ class Tiling:
             tiles,
         )
 
+    def merge_part(
+        self,
+        tiles: Any,
+        begin: Sequence[int],
+        size: Sequence[int],
+        blend: Any = "average",
+        indices: Any = None,
+    ) -> tf.Tensor:
+        """The pixels of what `merge` returns from `begin` on, to the same bits.
+
+        Args:
+          tiles: As for `merge`, a tensor. Tiles that do not reach these pixels may be
+            missing.
+          begin: The first pixel of the result along each axis.
+          size: How many pixels along each axis.
+          blend: As for `merge`.
+          indices: Which tiles there are, as for `merge`.
+
+        Returns:
+          A tensor `[batch, *size, depth]`.
+        """
+        if isinstance(blend, str):
+            blend = _read_name(blend, "blend", _BLENDS)
+        places = self._places(self._numbers(indices))
+        part = _Part(begin, size)
+        return self._merge(read_tensor(tiles, "tiles"), blend, places, None, part)
+
+    def merged_axes(self, sizes: Sequence[int]) -> list[_Axis]:
+        """The axes of what `merge` returns, where a model makes tiles of `sizes`."""
+        return [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
+
     def _merge(
-        self, tiles: tf.Tensor, blend: Any, places: list[Any], name: str | None
+        self,
+        tiles: tf.Tensor,
+        blend: Any,
+        places: list[Any],
+        name: str | None,
+        part: _Part | None = None,
     ) -> tf.Tensor:
         self._check_tiles(tiles, places)
         name_of_blend = blend if isinstance(blend, str) else "window"
         reduction = _REDUCTIONS.get(name_of_blend, "mean")
         if tiles.dtype.is_bool and reduction != "mean":
-            numbers = self._merge(tf.cast(tiles, tf.uint8), blend, places, name)
+            numbers = self._merge(tf.cast(tiles, tf.uint8), blend, places, name, part)
             return tf.cast(numbers, tf.bool)
         _check_dtype(tiles.dtype, reduction)
-        sizes = tiles.shape[2:-1].as_list()
-        axes = [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
+        axes = self.merged_axes(tiles.shape[2:-1].as_list())
+        positions = _positions(axes, places)
+        size = [axis.image for axis in axes]
+        if part is not None:
+            positions, size = positions - np.array(part.begin), list(part.size)
         depth = tiles.shape[-1]
         if depth is None:
             depth = tf.shape(tiles, out_type=tf.int64)[-1]
         return fold_patches_at(
             tiles,
-            _positions(axes, places),
-            [None, *(axis.image for axis in axes), depth],
+            positions,
+            [None, *size, depth],
             name=name,
             reduction=reduction,
             weights=_weights(blend, axes, places, tiles.dtype),
