@@ -68,15 +68,15 @@ def test_patches_of_the_whole(
 ):
     image = IMAGE[: shape[0], : shape[1]]
     slide = slides.open(path if shape == (157, 211) else image)
-    expected = of_the_whole(image, size, stride, padding, mode)
     grid = {"size": size, "stride": stride, "padding": padding, "mode": mode}
     with blocks_of(block):
         data = slide.patches(
             **grid, batch_size=batch_size, parallel_reads=parallel_reads
         )
-    if expected.size == 0:
+    if padding == "VALID" and np.any(np.array(size) > shape):
         assert not list(data)
         return
+    expected = of_the_whole(image, size, stride, padding, mode)
     got = joined(data, batch_size is not None)
     rows, cols = got["cell"].T
     np.testing.assert_array_equal(got["patches"], expected[rows, cols])
