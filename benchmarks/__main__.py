@@ -7,7 +7,7 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,20 +22,24 @@ from benchmarks import contest, machine, report
 from benchmarks.cases import CASES, LARGE, Case, contests
 from benchmarks.measure import run_child
 from benchmarks.models import BLOCKS
-from benchmarks.peers import ACCELERATED, BUILTIN, COPY, DIRECTIONS, US
+from benchmarks.peers import ACCELERATED, BUILTIN, COPY, DIRECTIONS, US, Peer
+from benchmarks.placed import FOLD_TWICE, TASKS, Cut, Merge
 
 # What is being measured, and what adds it to the results.
 Step = tuple[str, Callable[[], None]]
 
 
 def _add_contest(
-    results: dict, direction: str, case: Case, dtype: str, quick: bool
+    rows: list,
+    peers: Sequence[Peer],
+    case: Case | Cut | Merge,
+    dtype: str,
+    quick: bool,
+    notes: dict,
 ) -> None:
-    peers = DIRECTIONS[direction][: 4 if quick else None]
-    calls = contest.prepare(peers, case, dtype, results["notes"])
+    calls = contest.prepare(peers[: 4 if quick else None], case, dtype, notes)
     if US in calls:
-        row = contest.time(case, dtype, calls, _rounds(quick))
-        results["timings"][direction].append(row)
+        rows.append(contest.time(case, dtype, calls, _rounds(quick)))
 
 
 def _add_accelerated(results: dict, quick: bool) -> None:
@@ -48,7 +52,7 @@ def _add_accelerated(results: dict, quick: bool) -> None:
                 row["milliseconds"][ACCELERATED] = other["milliseconds"][BUILTIN]
 
 
-def _add_memory(results: dict, direction: str, case: Case, peer: str) -> None:
+def _add_memory(results: dict, direction: str, case: Case | Merge, peer: str) -> None:
     taken = run_child("benchmarks.memory", direction, case.name, "float32", peer)
     images = 4 * math.prod(case.images)
     result = case.out_bytes("float32") if direction == "forward" else images
@@ -94,12 +98,22 @@ def _rounds(quick: bool) -> int:
     return 3 if quick else 7
 
 
-def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
+def _contests(results: dict, quick: bool) -> Iterator[Step]:
+    notes = results["notes"]
     for case, dtype in contests(quick):
-        for direction in DIRECTIONS:
-            if match in case.name:
-                add = partial(_add_contest, results, direction, case, dtype, quick)
-                yield f"{case.name}, {dtype}, {direction}", add
+        for direction, peers in DIRECTIONS.items():
+            rows = results["timings"][direction]
+            add = partial(_add_contest, rows, peers, case, dtype, quick, notes)
+            yield f"{case.name}, {dtype}, {direction}", add
+    for task, (peers, placed) in TASKS.items():
+        for case, dtype in placed[: 1 if quick else None]:
+            rows = results["placed"][task]
+            add = partial(_add_contest, rows, peers, case, dtype, quick, notes)
+            yield f"{task}: {case.name}, {dtype}", add
+
+
+def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
+    yield from (step for step in _contests(results, quick) if match in step[0])
     if match:
         return
     yield "accelerated", partial(_add_accelerated, results, quick)
@@ -116,6 +130,10 @@ def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
             for peer in (US, BUILTIN):
                 add = partial(_add_memory, results, direction, case, peer)
                 yield f"memory: {case.name}, {direction}", add
+    for case, _ in TASKS["merge"].contests:
+        for peer in (US, FOLD_TWICE):
+            add = partial(_add_memory, results, "merge", case, peer)
+            yield f"memory: merge, {case.name}", add
     for block in BLOCKS:
         yield f"model: {block}", partial(_add_model, results, block)
     for direction in DIRECTIONS:
@@ -129,7 +147,9 @@ def _steps(results: dict, quick: bool, match: str) -> Iterator[Step]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few cases, no peers")
-    parser.add_argument("--match", default="", help="only cases whose name has this")
+    parser.add_argument(
+        "--match", default="", help="only contests whose line of progress has this"
+    )
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"))
     return parser.parse_args()
 
@@ -141,6 +161,7 @@ def main() -> None:
         "command": "make bench-quick" if arguments.quick else "make bench",
         "machine": machine.describe(),
         "timings": {direction: [] for direction in DIRECTIONS},
+        "placed": {task: [] for task in TASKS},
         "accelerated": {},
         "large_results": [],
         "memory": [],

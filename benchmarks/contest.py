@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from benchmarks.cases import Case
 from benchmarks.measure import Call, time_calls
 from benchmarks.peers import Peer, UnfitError
+from benchmarks.placed import Cut, Merge
 
 
 def prepare(
-    peers: Iterable[Peer], case: Case, dtype: str, notes: dict[str, None]
+    peers: Iterable[Peer], case: Case | Cut | Merge, dtype: str, notes: dict[str, None]
 ) -> dict[str, Call]:
     """The peers' calls by name; `notes` gets why others take no part."""
     calls = {}
@@ -23,7 +24,9 @@ def prepare(
     return calls
 
 
-def time(case: Case, dtype: str, calls: dict[str, Call], rounds: int) -> dict:
+def time(
+    case: Case | Cut | Merge, dtype: str, calls: dict[str, Call], rounds: int
+) -> dict:
     """A row of the report."""
     timings = time_calls(calls, rounds)
     return {

@@ -16,6 +16,7 @@ import tf_patches
 from benchmarks.cases import CASES
 from benchmarks.measure import Call
 from benchmarks.peers import DIRECTIONS
+from benchmarks.placed import TASKS
 
 
 def _status(field: str) -> int:
@@ -35,11 +36,14 @@ def added_by(call: Call) -> int:
 
 
 def main(direction: str, case_name: str, dtype: str, peer_name: str) -> None:
-    """Warms the call up on the tiny case, so that only the call's own shows."""
-    cases = {case.name: case for case in CASES}
-    peer = next(p for p in DIRECTIONS[direction] if p.name == peer_name)
-    peer.prepare(cases["tiny 3x3"], dtype)()
-    call = peer.prepare(cases[case_name], dtype)
+    """Warms the call up on the least case, so that only the call's own shows."""
+    if direction in TASKS:
+        peers, cases = TASKS[direction].peers, [c for c, _ in TASKS[direction].contests]
+    else:
+        peers, cases = DIRECTIONS[direction], CASES
+    peer = next(p for p in peers if p.name == peer_name)
+    peer.prepare(min(cases, key=lambda case: case.out_bytes(dtype)), dtype)()
+    call = peer.prepare(next(c for c in cases if c.name == case_name), dtype)
     tf_patches.clear_result_cache()
     peak = added_by(call)
     print(json.dumps({"peak": peak, "kept": tf_patches.clear_result_cache()}))

@@ -133,7 +133,7 @@ def _copy(case: Case, dtype: str) -> Call:
 _BYTES_PER_SHARE = 2 << 20
 
 
-def _warm_copy_of(patches: np.ndarray) -> Call:
+def warm_copy_of(patches: np.ndarray) -> Call:
     """Into memory that was touched before, by as many threads as ops have."""
     source = np.ascontiguousarray(patches).reshape(-1).view(np.uint8)
     target = np.empty_like(source)
@@ -153,7 +153,7 @@ def _warm_copy_of(patches: np.ndarray) -> Call:
 
 
 def _warm_copy(case: Case, dtype: str) -> Call:
-    return _warm_copy_of(_patches(case, dtype).numpy())
+    return warm_copy_of(_patches(case, dtype).numpy())
 
 
 def _refuse_large_filters(case: Case, dtype: str) -> None:
@@ -383,7 +383,7 @@ def _copy_gradient(case: Case, dtype: str) -> Call:
 
 def _warm_copy_gradient(case: Case, dtype: str) -> Call:
     _, incoming = _gradient_tensors(case, dtype)
-    return _warm_copy_of(incoming.numpy())
+    return warm_copy_of(incoming.numpy())
 
 
 def _torch_fold(case: Case, dtype: str) -> Call:

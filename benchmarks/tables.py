@@ -31,6 +31,15 @@ def markdown(results: dict) -> str:
         lines += [f"## {direction.capitalize()}, median milliseconds", ""]
         lines += [*_means(rows), ""]
         lines += [*_peers_table(rows), ""]
+    if any(results["placed"].values()):
+        lines += [
+            "## At any place, median milliseconds",
+            "",
+            "MB: the patches, or the tiles that are merged.",
+            "",
+            *_placed_table(results["placed"]),
+            "",
+        ]
     if results["accelerated"]:
         lines += [
             "## TensorFlow's own op, accelerated",
@@ -160,6 +169,22 @@ def _peers_table(rows: list[Row]) -> list[str]:
                 _digits(ratio(row, WARM_COPY)),
             ]
             for row in rows
+        ),
+    )
+
+
+def _placed_table(tasks: dict[str, list[Row]]) -> list[str]:
+    return _table(
+        ["task", "case", "dtype", "MB", "who", "median", "times as long as ours"],
+        (
+            [
+                *(task, row["case"], row["dtype"], _digits(row["bytes"] / 1e6), peer),
+                _median(row, peer),
+                _times(ratio(row, peer)),
+            ]
+            for task, rows in tasks.items()
+            for row in rows
+            for peer in row["milliseconds"]
         ),
     )
 

@@ -11,8 +11,8 @@ from demo.comparison import Case
 from demo.recipes import square_patches
 
 ASTRONAUT_SIZE = 64
-CROP_SIZE, CROPS_ACROSS, TOKEN_SIZE = 64, 10, 16
-TILE_SIZE, TILE_MARGIN = 384, 48
+CROP_SIZE, CROPS, TOKEN_SIZE = 64, 100, 16
+TILE_SIZE, TILE_STRIDE = 384, 288
 SLIDE_SIZE, SLIDE_STRIDE, ROWS_AT_ONCE = 299, 128, 2
 
 
@@ -20,18 +20,16 @@ def all_cases(
     pictures: Mapping[str, tf.Tensor], large_slide: tf.Tensor, model: keras.Model
 ) -> list[Case]:
     """Every row of the table."""
-    crops, labels = recipes.labelled_crops(
-        tf.image, list(pictures.values()), CROP_SIZE, CROPS_ACROSS
-    )
+    crops, labels = recipes.labelled_crops(list(pictures.values()), CROP_SIZE, CROPS)
     retina = pictures["retina"]
     return [
         documented_examples(),
         old_name(pictures["astronaut"]),
         cnn(crops),
         vit(crops, labels, classes=len(pictures)),
-        tiles("A retina in tiles", retina, margin=0),
-        tiles("A retina in tiles that overlap", retina, TILE_MARGIN),
-        tiles_put_back("Those tiles, put back", retina, TILE_MARGIN),
+        tiles("A retina in tiles", retina, TILE_SIZE),
+        tiles_put_back("Those tiles, put back", retina),
+        tiles("A retina in tiles that overlap", retina, TILE_STRIDE),
         slide(pictures["slide"]),
         slide_in_bands(large_slide, model),
     ]
@@ -86,36 +84,32 @@ def vit(crops: tf.Tensor, labels: tf.Tensor, classes: int) -> Case:
     )
 
 
-def tiles(title: str, picture: tf.Tensor, margin: int) -> Case:
-    """A picture cut up, its border reflected."""
-    padded = recipes.reflect_border(picture, TILE_SIZE, margin)[tf.newaxis]
-    own = TILE_SIZE - 2 * margin
-    return Case(
-        title=title,
-        input=padded,
-        results=lambda library: [
-            recipes.cut_tiles(library, picture, TILE_SIZE, margin)
-        ],
-        timed=lambda library: square_patches(library, padded, TILE_SIZE, own),
-    )
+def tiles(title: str, picture: tf.Tensor, stride: int) -> Case:
+    """A picture cut up."""
+    batch = picture[tf.newaxis]
+
+    def cut(library: Any) -> tf.Tensor:
+        return square_patches(library, batch, TILE_SIZE, stride, "SAME")
+
+    return Case(title, batch, results=lambda library: [cut(library)], timed=cut)
 
 
-def tiles_put_back(title: str, picture: tf.Tensor, margin: int) -> Case:
-    """The picture again, from its tiles."""
-    picture = tf.cast(picture, tf.float32)
-    rows, cols, _ = picture.shape
-    padded = recipes.reflect_border(picture, TILE_SIZE, margin)[tf.newaxis]
-    own = TILE_SIZE - 2 * margin
-    patches = square_patches(tf.image, padded, TILE_SIZE, own)
-    cut = recipes.as_pictures(patches, TILE_SIZE)
+def tiles_put_back(title: str, picture: tf.Tensor) -> Case:
+    """The picture again, from tiles side by side."""
+    batch = tf.cast(picture, tf.float32)[tf.newaxis]
+    patches = square_patches(tf.image, batch, TILE_SIZE, TILE_SIZE, "SAME")
+
+    def put_back(library: Any) -> tf.Tensor:
+        return recipes.fold_square_patches(
+            library, patches, batch.shape.as_list(), TILE_SIZE, TILE_SIZE, "SAME"
+        )
+
     return Case(
-        title=title,
-        input=patches,
-        results=lambda library: [recipes.put_back(library, cut, rows, cols, margin)],
-        timed=lambda library: recipes.fold_square_patches(
-            library, patches, padded.shape.as_list(), TILE_SIZE, own
-        ),
-        answers=[picture],
+        title,
+        patches,
+        results=lambda library: [put_back(library)],
+        timed=put_back,
+        answers=[batch],
     )
 
 

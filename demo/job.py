@@ -13,11 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import tf_patches
-from demo import builtin, cases, pictures, recipes, stain
+from demo import builtin, cases, pictures, recipes, stain, vessels
 from demo.comparison import Case, Outcome, compare
 from demo.images import enlarge, read_pictures
 
 ENLARGEMENT = 8
+VESSEL_PATCHES, VESSEL_PATCH_SIZE = 384, 64
+VESSEL_TILE_SIZE, OVERLAP, DETAIL = 160, 0.25, 300
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -37,12 +39,22 @@ def run(console: Console, output: Path, library: Any = tf_patches) -> int:
         console.print("Not every result equals TensorFlow's.", style="bold red")
         return 1
 
+    with console.status("Training a small model on random patches of half a retina"):
+        retina = images["retina"]
+        vessel_model = train_on_random_patches(retina)
+    with console.status("Finding vessels in tiles"):
+        found = vessels_in_tiles(vessel_model, retina)
     with console.status("Drawing"):
         scores = recipes.heat_map(model, cases.slide_patches(tf_patches, slide))
-        paths = draw(output, images, slide, scores.numpy())
+        paths = draw(output, images, slide, scores.numpy(), found)
     console.print(
         "On the half of the slide that the model has not seen, the heat map and the "
         f"stain correlate: {agreement_on_upper_half(scores, stained):.2f}."
+    )
+    errors = [f"{error:.4f} {way}" for way, error in seams(vessel_model, retina, found)]
+    console.print(
+        "Vessels found in tiles are off from those found in the whole retina by "
+        f"{', '.join(errors)}."
     )
     for path in paths:
         console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
@@ -66,6 +78,42 @@ def agreement_on_upper_half(scores: tf.Tensor, stained: tf.Tensor) -> float:
     # The last row of the upper half's patches reaches into the lower.
     unseen = slice(0, len(scores) // 2 - 1)
     return np.corrcoef(np.ravel(scores[unseen]), np.ravel(fractions[unseen]))[0, 1]
+
+
+def train_on_random_patches(retina: tf.Tensor) -> keras.Model:
+    """Makes the model that finds vessels; it does not see the upper half."""
+    half = retina[retina.shape[0] // 2 :]
+    patches, masks, _ = recipes.balanced_patches(
+        half, vessels.vessel_pixels(half), VESSEL_PATCHES, VESSEL_PATCH_SIZE, [1, 2]
+    )
+    return vessels.train_model(patches, masks)
+
+
+def vessels_in_tiles(model: keras.Model, retina: tf.Tensor) -> dict[str, np.ndarray]:
+    """What the model makes of a retina: tiles put together in three ways."""
+    size, space = VESSEL_TILE_SIZE, retina.shape[:-1]
+    apart = tf_patches.Tiling(space, size)
+    overlapping = tf_patches.Tiling(space, size, OVERLAP)
+    ways = {
+        "side by side": (apart, "average"),
+        "averaged where they overlap": (overlapping, "average"),
+        "weighted by a window": (overlapping, "gaussian"),
+    }
+    return {
+        way: recipes.in_tiles(model, retina, *how).numpy() for way, how in ways.items()
+    }
+
+
+def seams(
+    model: keras.Model, retina: tf.Tensor, found: Mapping[str, np.ndarray]
+) -> list[tuple[str, float]]:
+    """How far tiles are from what the model makes of the whole retina, on average."""
+    space = retina.shape[:-1]
+    even = [pixels + pixels % 2 for pixels in space]  # as the model needs
+    whole = recipes.in_tiles(model, retina, tf_patches.Tiling(space, even))
+    return [
+        (way, float(np.abs(whole - vessels).mean())) for way, vessels in found.items()
+    ]
 
 
 def compare_all(console: Console, rows: Sequence[Case], library: Any) -> list[Outcome]:
@@ -115,7 +163,11 @@ def table(rows: Sequence[Case], outcomes: Sequence[Outcome]) -> Table:
 
 
 def draw(
-    output: Path, images: Mapping[str, tf.Tensor], slide: tf.Tensor, scores: np.ndarray
+    output: Path,
+    images: Mapping[str, tf.Tensor],
+    slide: tf.Tensor,
+    scores: np.ndarray,
+    found: Mapping[str, np.ndarray],
 ) -> list[Path]:
     """Writes the pictures; gives their paths."""
     output.mkdir(parents=True, exist_ok=True)
@@ -128,11 +180,14 @@ def draw(
     )
     places = pictures.places_to_show(scores)
     slide_figure = pictures.slide_figure(scored, places, patches_at(places, slide))
+    tiles_figure = draw_tiles(images["retina"], found)
     return [
         pictures.save(draw_patches(images["astronaut"]), output / "patches.png"),
-        pictures.save(draw_tiles(images["retina"]), output / "tiles.png"),
+        pictures.save(draw_random_patches(images["retina"]), output / "random.png"),
+        pictures.save(tiles_figure, output / "tiles.png"),
         pictures.save(slide_figure, output / "slide.png"),
         pictures.save_small(slide_figure, output / "readme.png"),
+        pictures.save_small(tiles_figure, output / "readme_tiles.png"),
     ]
 
 
@@ -145,16 +200,26 @@ def draw_patches(picture: tf.Tensor) -> Figure:
     )
 
 
-def draw_tiles(picture: tf.Tensor) -> Figure:
-    """A picture, its tiles that overlap, and what they make when put back."""
-    rows, cols, _ = picture.shape
-    margin = cases.TILE_MARGIN
-    tiles = recipes.cut_tiles(tf_patches, picture, cases.TILE_SIZE, margin)
-    put_back = recipes.put_back(
-        tf_patches, tf.cast(tiles, tf.float32), rows, cols, margin
+def draw_random_patches(picture: tf.Tensor) -> Figure:
+    """A picture, random patches of it, and those of its mask."""
+    patches, masks, positions = recipes.balanced_patches(
+        picture, vessels.vessel_pixels(picture), count=16, size=96, seed=[1, 2]
     )
+    return pictures.random_patches_figure(
+        picture.numpy(), patches.numpy(), masks.numpy(), positions.numpy()
+    )
+
+
+def draw_tiles(picture: tf.Tensor, found: Mapping[str, np.ndarray]) -> Figure:
+    """A part of a picture, and what a model made of it in tiles."""
+    rows, cols, _ = picture.shape
+    size = min(DETAIL, rows // 2, cols // 2)
     return pictures.tiles_figure(
-        picture.numpy(), tiles.numpy(), margin, tf.cast(put_back, tf.uint8).numpy()
+        picture.numpy(),
+        found,
+        corner=(rows // 2 - size, cols // 2),
+        size=size,
+        tile_size=VESSEL_TILE_SIZE,
     )
 
 

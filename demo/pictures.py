@@ -1,6 +1,6 @@
 """The pictures that the demo draws: figures of square panels side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image
 
 INK, SOFT_INK = "#1f2328", "#656d76"
 SCORE_COLOURS = colormaps["inferno"]
+PATCH_COLOURS = colormaps["hsv"]
 PANEL, GAP, MARGIN, HEADING, BAR = 3.8, 0.25, 0.15, 0.62, 0.85  # inches
 CHOSEN_ACROSS = 4
 
@@ -40,7 +41,7 @@ class ScoredSlide:
     @property
     def extent(self) -> tuple[int, int, int, int]:
         """Where to draw it: left, right, bottom, top."""
-        return 0, self.pixels, self.pixels, 0
+        return _extent(0, 0, self.pixels)
 
     def corner(self, index: int) -> int:
         """The first row, or col, of a patch."""
@@ -63,26 +64,71 @@ def patches_figure(picture: np.ndarray, patches: np.ndarray) -> Figure:
     return figure
 
 
-def tiles_figure(
-    picture: np.ndarray, tiles: np.ndarray, margin: int, put_back: np.ndarray
+def random_patches_figure(
+    picture: np.ndarray, patches: np.ndarray, masks: np.ndarray, positions: np.ndarray
 ) -> Figure:
-    """A picture, its tiles, and the picture that they make when put back."""
-    rows, cols, size = tiles.shape[:3]
-    own = size - 2 * margin
+    """A picture, and random patches of it and of its mask.
+
+    Args:
+      picture: The picture.
+      patches: `[count, size, size, 3]`.
+      masks: `[count, size, size, 1]`, 1 or 0.
+      positions: The first row and col of each patch, `[count, 2]`.
+    """
+    size = patches.shape[1]
+    gap = size // 6
     figure, (left, middle, right) = _panels(3)
-    _show(
-        left, picture, "A picture", f"{_by(*picture.shape[:2])} pixels; one tile marked"
-    )
-    _draw_grid(left, own, rows, cols)
-    corner = cols // 2 * own - margin, rows // 2 * own - margin
-    _draw_frame(left, corner, size, color="white", linewidth=2)
-    _show(
-        middle,
-        _contact_sheet(tiles, gap=size // 10),
-        "Its tiles, which overlap",
-        f"{_by(rows, cols)} of {_by(size, size)}; beyond the border, reflected",
-    )
-    _show(right, put_back, "Put back together", f"{_by(*put_back.shape[:2])} pixels")
+    _show(left, picture, "A picture", f"{len(patches)} patches at random places")
+    note = f"{_by(size, size)} pixels; half show vessels in the middle"
+    _show(middle, _contact_sheet(_square(patches), gap), "Its patches, flipped", note)
+    white = np.repeat(masks * np.uint8(255), 3, axis=-1)
+    note = "the same places, the same flips"
+    _show(right, _contact_sheet(_square(white), gap), "Their vessels", note)
+    for i, (row, col) in enumerate(positions):
+        colour = PATCH_COLOURS(i / len(positions))
+        _draw_frame(left, (col, row), size, color=colour, linewidth=1.6)
+        down, across = divmod(i, CHOSEN_ACROSS)
+        corner = across * (size + gap), down * (size + gap)
+        for sheet in (middle, right):
+            _draw_frame(sheet, corner, size, color=colour, linewidth=2.2)
+    return figure
+
+
+def tiles_figure(
+    picture: np.ndarray,
+    found: Mapping[str, np.ndarray],
+    corner: tuple[int, int],
+    size: int,
+    tile_size: int,
+) -> Figure:
+    """A square part of a picture, and what a model made of it in tiles.
+
+    Args:
+      picture: The picture.
+      found: What the model made of it, `[rows, cols, 1]` from 0 to 1, by the way in
+        which the tiles were put together.
+      corner: The first row and col of the part.
+      size: The rows, and cols, of the part.
+      tile_size: The rows, and cols, of a tile.
+    """
+    (top, left), extent = corner, _extent(*corner, size)
+    part = slice(top, top + size), slice(left, left + size)
+    figure, (first, *others) = _panels(1 + len(found))
+    note = f"{_by(size, size)} pixels of {_by(*picture.shape[:2])}"
+    _show(first, picture[part], "A picture", note, extent=extent)
+    first.autoscale(False)
+    _draw_grid(first, tile_size, *(n // tile_size + 1 for n in picture.shape[:2]))
+    for axes, (way, values) in zip(others, found.items(), strict=True):
+        _show(
+            axes,
+            values[part],
+            f"Tiles {way}",
+            "vessels that a small CNN finds",
+            extent=extent,
+            cmap=SCORE_COLOURS,
+            vmin=0,
+            vmax=1,
+        )
     return figure
 
 
@@ -99,10 +145,9 @@ def slide_figure(
     figure, (left, middle, right) = _panels(3, with_bar=True)
     _show_slide(left, slide)
     gap = slide.size // 6
-    grid = patches.reshape(CHOSEN_ACROSS, CHOSEN_ACROSS, *patches.shape[1:])
     _show(
         middle,
-        _contact_sheet(grid, gap),
+        _contact_sheet(_square(patches), gap),
         "Some of its patches",
         "framed in the colour of their scores",
     )
@@ -228,6 +273,16 @@ def _draw_grid(
 
 def _draw_frame(axes: Axes, corner: tuple[int, int], size: int, **line: Any) -> None:
     axes.add_patch(Rectangle(corner, size, size, fill=False, clip_on=False, **line))
+
+
+def _extent(top: int, left: int, size: int) -> tuple[int, int, int, int]:
+    """Where to draw a square: left, right, bottom, top."""
+    return left, left + size, top + size, top
+
+
+def _square(pictures: np.ndarray) -> np.ndarray:
+    """As many pictures down as across."""
+    return pictures.reshape(CHOSEN_ACROSS, CHOSEN_ACROSS, *pictures.shape[1:])
 
 
 def _contact_sheet(pictures: np.ndarray, gap: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What people do with patches, as small functions to copy.
 
-Each takes `library` first, so that the demo can run it with this package and
-with TensorFlow's own op. In code of your own, write `tf_patches` in its place.
+Those that TensorFlow's own op can do take `library` first, so that the demo can run
+them with either. In code of your own, write `tf_patches` in its place.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+import tf_patches
 
 SOLID = [1, 1, 1, 1]
 
@@ -32,6 +34,7 @@ def fold_square_patches(
     image_shape: Sequence[int],
     size: int,
     stride: int,
+    padding: str = "VALID",
 ) -> tf.Tensor:
     """Sums what `square_patches` extracts back into images."""
     return library.fold_patches(
@@ -40,7 +43,7 @@ def fold_square_patches(
         sizes=[1, size, size, 1],
         strides=[1, stride, stride, 1],
         rates=SOLID,
-        padding="VALID",
+        padding=padding,
     )
 
 
@@ -120,17 +123,45 @@ def old_name(library: Any, images: tf.Tensor, size: int) -> Iterator[tf.Tensor]:
 
 
 def labelled_crops(
-    library: Any, pictures: Sequence[tf.Tensor], size: int, across: int
+    pictures: Sequence[tf.Tensor], size: int, count: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`across` x `across` crops of each picture, and which picture each is of."""
-    crops = []
-    for picture in pictures:
-        rows, cols, depth = picture.shape
-        stride = (min(rows, cols) - size) // (across - 1)
-        patches = square_patches(library, picture[tf.newaxis], size, stride)
-        grid = patches[:, :across, :across]
-        crops.append(tf.reshape(grid, [-1, size, size, depth]))
-    return tf.concat(crops, 0), tf.repeat(tf.range(len(crops)), across * across)
+    """`count` random crops of each picture, and which picture each is of."""
+    crops = [
+        tf_patches.stateless_random_patches(picture[tf.newaxis], count, size, [1, i])[0]
+        for i, picture in enumerate(pictures)
+    ]
+    return tf.concat(crops, 0), tf.repeat(tf.range(len(crops)), count)
+
+
+def balanced_patches(
+    picture: tf.Tensor, mask: tf.Tensor, count: int, size: int, seed: Sequence[int]
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Random patches of a picture and its mask, of which half show what is rare.
+
+    Args:
+      picture: `[rows, cols, depth]`.
+      mask: `[rows, cols, 1]`, integers from 0. Each is as likely in the middle of a
+        patch as any other.
+      count: How many patches.
+      size: The rows, and cols, of a patch.
+      seed: Two integers.
+
+    Returns:
+      The patches of the picture and of the mask, `[count, size, size, depth]`, flipped
+      alike; and where they begin, `[count, 2]`.
+    """
+    labels = tf.cast(mask[..., 0], tf.int32)
+    times = tf.cast(tf.math.bincount(labels), tf.float32)
+    (patches, masks), positions, _ = tf_patches.stateless_random_patches(
+        (picture[tf.newaxis], mask[tf.newaxis]),
+        count,
+        size,
+        seed,
+        flips="all",
+        weights=tf.gather(1 / times, labels)[tf.newaxis],
+        return_positions=True,
+    )
+    return patches[0], masks[0], positions[0]
 
 
 def cnn_batch(library: Any, images: tf.Tensor, size: int) -> tf.Tensor:
@@ -181,108 +212,35 @@ def fit_vit(
     yield model(images)
 
 
-# Tiling one image.
+# A picture or a volume of any size, in tiles that overlap.
 
 
-def reflect_border(image: tf.Tensor, size: int, margin: int) -> tf.Tensor:
-    """Reflects an image's border outward, until tiles cover all of the image."""
-    rows, cols, _ = image.shape
-    own = size - 2 * margin
-    return tf.pad(
-        image,
-        [[margin, margin + -rows % own], [margin, margin + -cols % own], [0, 0]],
-        mode="REFLECT",
-    )
-
-
-def cut_tiles(library: Any, image: tf.Tensor, size: int, margin: int = 0) -> tf.Tensor:
-    """Cuts an image into tiles, and loses no pixel.
-
-    Args:
-      library: `tf_patches`.
-      image: `[rows, cols, depth]`.
-      size: The rows, and cols, of a tile.
-      margin: The pixels around a tile's own that its neighbours have too.
-
-    Returns:
-      The tiles, `[tile_rows, tile_cols, size, size, depth]`.
-    """
-    padded = reflect_border(image, size, margin)
-    patches = square_patches(library, padded[tf.newaxis], size, size - 2 * margin)
-    return as_pictures(patches, size)
-
-
-def put_back(
-    library: Any, tiles: tf.Tensor, rows: int, cols: int, margin: int = 0
-) -> tf.Tensor:
-    """Puts the tiles of `cut_tiles` back: the mean, where they overlap.
-
-    Args:
-      library: `tf_patches`.
-      tiles: `[tile_rows, tile_cols, size, size, depth]`, floating.
-      rows: The rows of the image.
-      cols: The cols of the image.
-      margin: As given to `cut_tiles`.
-
-    Returns:
-      The image, `[rows, cols, depth]`.
-    """
-    tile_rows, tile_cols, size, _, depth = tiles.shape
-    own = size - 2 * margin
-    padded_shape = [
-        1,
-        tile_rows * own + 2 * margin,
-        tile_cols * own + 2 * margin,
-        depth,
-    ]
-    patches = tf.reshape(tiles, [1, tile_rows, tile_cols, -1])
-    ones = tf.ones_like(patches)
-    total = fold_square_patches(library, patches, padded_shape, size, own)
-    count = fold_square_patches(library, ones, padded_shape, size, own)
-    return (total / count)[0, margin : margin + rows, margin : margin + cols]
-
-
-# A volume, in blocks that overlap.
-
-
-def in_blocks(
-    library: Any,
-    volume: tf.Tensor,
+def in_tiles(
     model: Callable[[tf.Tensor], tf.Tensor],
-    size: int,
-    stride: int,
-    blocks_at_once: int = 64,
+    image: tf.Tensor,
+    tiling: tf_patches.Tiling,
+    blend: str = "gaussian",
+    tiles_at_once: int = 16,
 ) -> tf.Tensor:
-    """What a model makes of a volume, block by block: the mean, where blocks overlap.
-
-    Blocks that do not fit see the volume reflected beyond its end.
+    """What a model makes of an image, tile by tile, without seams.
 
     Args:
-      library: `tf_patches`.
-      volume: `[planes, rows, cols, depth]`, floating.
-      model: Makes `[blocks, size, size, size, values]` of blocks of that shape.
-      size: The planes, rows and cols of a block.
-      stride: The pixels from one block to the next, at most `size`.
-      blocks_at_once: How many blocks the model is given at once.
+      model: Makes `[tiles, rows, cols, values]` of `[tiles, rows, cols, depth]`; of a
+        volume, with planes.
+      image: `[rows, cols, depth]`, or `[planes, rows, cols, depth]`.
+      tiling: How tiles cover the image.
+      blend: What becomes of pixels under several tiles.
+      tiles_at_once: How many tiles the model is given at once.
 
     Returns:
-      `[planes, rows, cols, values]`, of every pixel of the volume.
+      `[rows, cols, values]`, or `[planes, rows, cols, values]`.
     """
-    grid = {"sizes": size, "strides": stride, "padding": "SAME"}
-    patches = library.extract_patches(volume[tf.newaxis], **grid, mode="REFLECT")
-    blocks = tf.reshape(patches, [-1, size, size, size, volume.shape[-1]])
-    parts = range(0, len(blocks), blocks_at_once)
-    made = tf.concat([model(blocks[i : i + blocks_at_once]) for i in parts], 0)
-    values = made.shape[-1]
-    # Without a mode the fold drops what lies beyond the volume.
-    total = library.fold_patches(
-        tf.reshape(made, [*patches.shape[:-1], -1]),
-        [1, *volume.shape[:-1], values],
-        **grid,
-    )
-    ones = tf.ones([*patches.shape[:-1], size**3], made.dtype)
-    times = library.fold_patches(ones, [1, *volume.shape[:-1], 1], **grid)
-    return (total / times)[0]
+    every = tf.range(tiling.count)
+    made = [
+        model(tiling.cut(image[tf.newaxis], every[first : first + tiles_at_once])[0])
+        for first in range(0, tiling.count, tiles_at_once)
+    ]
+    return tiling.merge(tf.concat(made, 0)[tf.newaxis], blend)[0]
 
 
 # A slide, with more patches than memory holds.

@@ -252,6 +252,7 @@ class _Most:
     def add(self, at, values, weight):
         self.values.setdefault(at, []).append(values)
 
+    @np.errstate(invalid="ignore")
     def reduced(self, reduction):
         for at, (first, *rest) in self.values.items():
             most = first

@@ -533,7 +533,31 @@ WRONG = {
         ConversionError,
         "Nothing to convert.*TFPatches>ExtractPatches",
     ),
+    "ops at positions": (
+        lambda tmp_path: save(
+            tmp_path / "m", {"f": (cut_a_corner, tf.TensorSpec(SHAPE))}
+        ),
+        ConversionError,
+        "TFPatches>ExtractPatchesAt cannot be converted",
+    ),
+    "means": (
+        lambda tmp_path: save(
+            tmp_path / "m", {"f": (mean_of_patches, tf.TensorSpec(SHAPE))}
+        ),
+        ConversionError,
+        "TFPatches>FoldWeightedPatches cannot be converted",
+    ),
 }
+
+
+def cut_a_corner(images):
+    """And all of a grid, which alone could be converted."""
+    tf_patches.extract_patches(images, 1)
+    return tf_patches.extract_patches_at(images, [[0, 0]], 1)
+
+
+def mean_of_patches(images):
+    return tf_patches.fold_patches(images, SHAPE, 1, reduction="mean")
 
 
 @pytest.mark.parametrize("wrong", WRONG)

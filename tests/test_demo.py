@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 import tf_patches
-from demo import __main__, builtin, cases, images, job, recipes, stain
+from demo import __main__, builtin, cases, images, job, recipes, stain, vessels
 from demo.comparison import compare, same_bits
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +29,7 @@ def small_pictures(pictures, monkeypatch):
     small = {name: picture[-SMALL:, :SMALL] for name, picture in pictures.items()}
     monkeypatch.setattr(job, "read_pictures", lambda: small)
     monkeypatch.setattr(job, "ENLARGEMENT", 2)
+    monkeypatch.setattr(job, "VESSEL_PATCHES", 16)
     return small
 
 
@@ -88,32 +89,18 @@ def test_stain_is_brown_not_blue_or_white():
     np.testing.assert_array_equal(stained[..., 0], np.repeat([[1], [0], [0]], 100, 1))
 
 
+def test_vessels_are_dark_lines_but_not_the_rim(pictures):
+    vessels_of_retina = vessels.vessel_pixels(pictures["retina"])[..., 0].numpy()
+    assert 0.05 < vessels_of_retina.mean() < 0.2
+    green = pictures["retina"][..., 1].numpy()
+    tissue = np.s_[300:1100, 500:1100]
+    is_vessel = vessels_of_retina[tissue] == 1
+    assert green[tissue][is_vessel].mean() < green[tissue][~is_vessel].mean() - 5
+    radii = np.hypot(*(np.indices(green.shape) - 705))
+    assert not vessels_of_retina[radii > 695].any()
+
+
 # The recipes.
-
-
-@pytest.mark.parametrize(("size", "margin"), [(4, 0), (5, 1), (8, 2), (7, 2)])
-@pytest.mark.parametrize("shape", [(16, 16), (13, 17)])
-def test_tiles_hold_the_reflected_picture(shape, size, margin):
-    image = random_image(*shape)
-    tiles = recipes.cut_tiles(tf_patches, image, size, margin)
-    own = size - 2 * margin
-    after = [margin + -length % own for length in shape]
-    padded = np.pad(image, [(margin, a) for a in after] + [(0, 0)], mode="reflect")
-    assert tiles.shape[:2] == tuple(-(-length // own) for length in shape)
-    for row, col in np.ndindex(*tiles.shape[:2]):
-        top, left = row * own, col * own
-        expected = padded[top : top + size, left : left + size]
-        np.testing.assert_array_equal(tiles[row, col], expected)
-
-
-@pytest.mark.parametrize(("size", "margin"), [(4, 0), (5, 1), (8, 2), (7, 2)])
-@pytest.mark.parametrize("library", [tf_patches, builtin], ids=["ours", "builtin"])
-def test_tiles_put_back_are_the_picture(library, size, margin):
-    image = random_image(13, 17)
-    tiles = recipes.cut_tiles(library, image, size, margin)
-    np.testing.assert_array_equal(
-        recipes.put_back(library, tiles, 13, 17, margin), image
-    )
 
 
 @pytest.mark.parametrize(
@@ -150,9 +137,43 @@ def test_stained_fractions_count_only_what_is_on_the_slide():
 
 def test_labelled_crops_are_of_their_pictures():
     pictures = [tf.fill([20, 30, 1], value) for value in (5, 6)]
-    crops, labels = recipes.labelled_crops(tf_patches, pictures, size=4, across=3)
+    crops, labels = recipes.labelled_crops(pictures, size=4, count=9)
     assert crops.shape == (18, 4, 4, 1)
     np.testing.assert_array_equal(crops[:, 0, 0, 0], labels + 5)
+
+
+def test_balanced_patches_show_what_is_rare_half_of_the_time():
+    mask = np.zeros([60, 80, 1], np.uint8)
+    mask[20:25, 30:35] = 1
+    picture = tf.cast(tf.concat([mask, mask + 1], -1), tf.float32)
+    patches, masks, positions = recipes.balanced_patches(
+        picture, tf.constant(mask), count=400, size=9, seed=[3, 4]
+    )
+    np.testing.assert_array_equal(patches, tf.concat([masks, masks + 1], -1))
+    rows, cols = positions.numpy().T + 4
+    np.testing.assert_array_equal(masks[:, 4, 4, 0], mask[rows, cols, 0])
+    assert 160 < np.sum(masks[:, 4, 4]) < 240
+
+
+def test_tiles_of_a_model_that_errs_near_their_border():
+    """As one with zeros around its tiles: a crop does not read what is wrong."""
+    image = random_image(50, 37, depth=3)
+
+    def model(tiles):
+        return tf.nn.avg_pool2d(tiles, 3, 1, "SAME") * tf.ones([3])
+
+    whole = model(image[tf.newaxis])[0][1:-1, 1:-1]
+    given = []
+
+    def counting(tiles):
+        given.append(len(tiles))
+        wrong = tf.pad(tiles[:, 1:-1, 1:-1], [(0, 0), (1, 1), (1, 1), (0, 0)])
+        return model(wrong)
+
+    tiling = tf_patches.Tiling(image.shape[:-1], 16, overlap=8)
+    made = recipes.in_tiles(counting, image, tiling, "crop", tiles_at_once=10)
+    assert given == [10, 10, 4]
+    np.testing.assert_allclose(made[2:-2, 2:-2], whole[1:-1, 1:-1], rtol=1e-6)
 
 
 # The comparison.
@@ -185,7 +206,7 @@ def test_same_bits(ours, theirs, same):
             library_with(extract_image_patches=wrong_extract_image_patches),
         ),
         (
-            lambda picture: cases.tiles_put_back("", picture, margin=8),
+            lambda picture: cases.tiles_put_back("", picture),
             library_with(fold_patches=wrong_fold_patches),
         ),
     ],
@@ -227,7 +248,9 @@ def test_run_prints_a_row_per_case_and_writes_the_pictures(
     written = sorted(output.iterdir())
     assert [path.name for path in written] == [
         "patches.png",
+        "random.png",
         "readme.png",
+        "readme_tiles.png",
         "slide.png",
         "tiles.png",
     ]
@@ -262,5 +285,6 @@ def test_help_names_the_option():
     assert "--output" in python_output("-m", "demo", "--help", cwd=ROOT)
 
 
-def test_readme_picture_is_small():
-    assert (ROOT / "demo" / "readme.png").stat().st_size < 300_000
+@pytest.mark.parametrize("name", ["readme.png", "readme_tiles.png"])
+def test_readme_pictures_are_small(name):
+    assert (ROOT / "demo" / name).stat().st_size < 300_000

@@ -228,6 +228,247 @@ def graphs():
         yield f"constant {name}", constant_fold_graph(shape), {"patches": PATCHES}
 
 
+NO_FLIPS = np.zeros([0], bool)
+NO_WEIGHTS = np.zeros([0], np.float32)
+PLACED = np.ones([1, 3, 2, 2, 1], np.float32)
+POSITIONS = np.array([[0, 0], [-1, 2], [9, 9]])
+IMAGE_SHAPE = np.array([1, 4, 4, 1])
+PLACES = {"sizes": [2, 2], "rates": [1, 1], "T": tf.float32, "Tpositions": tf.int64}
+# The ops whose patches are placed, or weighted: what they take, and what they give.
+OPS = {
+    "ExtractPatchesAt": (
+        {"images": IMAGES, "positions": POSITIONS, "flips": NO_FLIPS},
+        PLACES,
+        "patches",
+    ),
+    "FoldPatchesAt": (
+        {
+            "patches": PLACED,
+            "positions": POSITIONS,
+            "flips": NO_FLIPS,
+            "image_shape": IMAGE_SHAPE,
+            "weights": NO_WEIGHTS,
+            "profiles": NO_WEIGHTS,
+        },
+        {**PLACES, "Tshape": tf.int64},
+        "images",
+    ),
+    "FoldWeightedPatches": (
+        {"patches": PATCHES, "image_shape": IMAGE_SHAPE, "weights": NO_WEIGHTS},
+        {**GRID, "T": tf.float32, "Tshape": tf.int64},
+        "images",
+    ),
+}
+
+PLACED_LISTS = [
+    [],
+    [1],
+    [1, 2, 1],
+    [1, 1, 2, 1],
+    [0, 2],
+    [2, -1],
+    [2, 2**31],
+    [2**63 - 1, 2**63 - 1],
+    [-(2**63), 2],
+    [INT32_MAX, INT32_MAX],
+    [2.0, 2.0],
+    [b"2", b"2"],
+    2,
+    b"22",
+    True,
+    None,
+]
+MODES = [attributes for attributes in BORDERS if "mode" in attributes]
+KINDS = [attributes for attributes in ATTRIBUTES if attributes.get("T")]
+INTEGERS = (tf.string, tf.int32, tf.int16, tf.float32, tf.resource, 3)
+REDUCTIONS = [
+    {"reduction": value} for value in (b"FOO", b"", b"sum", b"SUM\0", [b"SUM"], 3)
+]
+OF_PLACES = [
+    *({name: value} for name in ("sizes", "rates") for value in PLACED_LISTS),
+    *({"Tpositions": dtype} for dtype in INTEGERS),
+    *MODES,
+    *KINDS,
+]
+OF_SHAPES = [{"Tshape": dtype} for dtype in INTEGERS]
+WRONG_ATTRIBUTES = {
+    "ExtractPatchesAt": [*OF_PLACES, *CONSTANTS],
+    "FoldPatchesAt": [*OF_PLACES, *OF_SHAPES, *REDUCTIONS],
+    "FoldWeightedPatches": [
+        *ATTRIBUTES,
+        *BORDERS,
+        *OF_SHAPES,
+        *REDUCTIONS,
+        {"reduction": b"MAX"},  # known to FoldPatchesAt
+    ],
+}
+
+
+def zeros(shapes, dtype):
+    return [np.zeros(shape, dtype) for shape in shapes]
+
+
+WRONG_WEIGHTS = [
+    *zeros([[], [1], [4], [2, 3], [2, 0], [0, 0], [1, 2, 2], [2, 2, 1]], np.float32),
+    np.ones([2, 2], np.float64),
+    np.ones([2, 2], np.int32),
+]
+WRONG_INPUTS = {
+    "images": [
+        *zeros([[], [4, 4, 1], [1, 1, 4, 4, 1], [0]], np.float32),
+        IMAGES.astype(np.float64),
+    ],
+    "patches": [
+        *zeros([[], [4], [1, 3, 2, 2], [1, 3, 2, 3, 1]], np.float32),
+        *zeros([[2, 3, 2, 2, 1], [1, 4, 2, 2, 1], [1, 0, 2, 2, 1]], np.float32),
+        *zeros([[1, 3, 2, 2, 2], [1, 3, 3, 5], [2, 3, 3, 4]], np.float32),
+        PLACED.astype(np.int32),
+    ],
+    "positions": [
+        *zeros([[], [0], [6], [3, 1], [3, 3], [2, 3, 2], [0, 3, 2]], np.int64),
+        *zeros([[1, 1, 3, 2], [1, 3, 1], [3, 2, 1]], np.int64),
+        *(
+            np.array([[0, 0], [0, at], [0, 0]])
+            for at in (2**62, -(2**62), 2**63 - 1, -(2**63))
+        ),
+        POSITIONS.astype(np.int32),
+        POSITIONS.astype(np.float32),
+        POSITIONS.astype(bool),
+    ],
+    "flips": [
+        *zeros([[], [1], [6], [2, 2], [3, 1], [0, 2], [3, 0], [2, 3, 2]], bool),
+        np.zeros([3, 2], np.int64),
+    ],
+    "image_shape": [
+        *(np.array(shape, np.int64) for shape in IMAGE_SHAPES),
+        IMAGE_SHAPE.astype(np.int32),
+        IMAGE_SHAPE.astype(np.float32),
+    ],
+    "weights": WRONG_WEIGHTS,
+    "profiles": [
+        *zeros([[], [1], [4], [3, 5], [2, 4], [0, 4], [1, 0], [1, 3, 4]], np.float32),
+        np.ones([1, 4], np.float64),
+    ],
+}
+# What only goes wrong together: the op, attributes and inputs.
+WRONG_TOGETHER = [
+    ("FoldPatchesAt", {"reduction": reduction}, {name: weights})
+    for reduction in (b"MAX", b"MIN")
+    for name, weights in [
+        ("weights", np.ones([2, 2], np.float32)),
+        ("profiles", np.ones([3, 4], np.float32)),
+    ]
+] + [
+    (
+        "FoldPatchesAt",
+        {},
+        {
+            "weights": np.ones([2, 2], np.float32),
+            "profiles": np.ones([1, 4], np.float32),
+        },
+    ),
+    (
+        "FoldPatchesAt",
+        {"reduction": b"MEAN", "T": tf.int32},
+        {
+            "patches": PLACED.astype(np.int32),
+            "weights": np.zeros([0], np.int32),
+            "profiles": np.zeros([0], np.int32),
+        },
+    ),
+    (
+        "FoldPatchesAt",
+        {"reduction": b"MIN", "T": tf.complex64},
+        {
+            "patches": PLACED.astype(np.complex64),
+            "weights": np.zeros([0], np.complex64),
+            "profiles": np.zeros([0], np.complex64),
+        },
+    ),
+    (
+        "FoldWeightedPatches",
+        {"reduction": b"MEAN", "T": tf.int32},
+        {"patches": PATCHES.astype(np.int32), "weights": np.zeros([0], np.int32)},
+    ),
+    ("ExtractPatchesAt", {"mode": b"WRAP"}, {"images": IMAGES[:, :0]}),
+    # Types that the op has not, fed as they say.
+    *(
+        (
+            "ExtractPatchesAt",
+            {"Tpositions": tf.as_dtype(dtype)},
+            {"positions": POSITIONS.astype(dtype)},
+        )
+        for dtype in (np.float32, np.int16, bool)
+    ),
+    (
+        "FoldPatchesAt",
+        {"Tshape": tf.float32},
+        {"image_shape": IMAGE_SHAPE.astype(np.float32)},
+    ),
+    *(
+        (
+            op,
+            {"T": tf.bool},
+            {
+                name: value.astype(bool)
+                for name, value in OPS[op][0].items()
+                if value.dtype == np.float32
+            },
+        )
+        for op in ("FoldPatchesAt", "FoldWeightedPatches")
+    ),
+]
+
+
+def placed_graph(op, attributes=(), inputs=(), shapes=()):
+    """A graph of the op, and what to feed it."""
+    sound_inputs, sound_attributes, _ = OPS[op]
+    fed = {**sound_inputs, **dict(inputs)}
+    graph = empty_graph()
+    for name, value in fed.items():
+        dtype = tf.as_dtype(value.dtype)
+        add_placeholder(graph, name, dtype, dict(shapes).get(name))
+    node = graph.node.add(name="out", op=f"TFPatches>{op}", input=list(fed))
+    fill(node, {**sound_attributes, **dict(attributes)})
+    return graph, fed
+
+
+def placed_requests():
+    """Names, and the arguments of `placed_graph` that go wrong anywhere."""
+    for op, (sound_inputs, _, _) in OPS.items():
+        for attributes in WRONG_ATTRIBUTES[op]:
+            yield f"{op} {attributes}", (op, attributes)
+        for name in sound_inputs:
+            for value in WRONG_INPUTS[name]:
+                shown = f"{value.dtype} {value.shape} {value.ravel()[:8].tolist()}"
+                yield f"{op} {name} {shown}", (op, {}, {name: value})
+    for op, attributes, inputs in WRONG_TOGETHER:
+        yield f"{op} {attributes} {list(inputs)}", (op, attributes, inputs)
+
+
+def placed_graphs():
+    """As `graphs`."""
+    for name, arguments in placed_requests():
+        graph, fed = placed_graph(*arguments)
+        yield name, graph, fed
+        result = OPS[arguments[0]][2]
+        yield f"in a function {name}", in_function(graph, result), fed
+    lies = {
+        "positions": ([3], [3, 3], [2, 2], [2**62, 2], [7, 3, 2], [1] * 254),
+        "flips": ([], [3], [3, 2, 1], [2**62, 2]),
+        "weights": ([], [3], [2**40, 2**40]),
+        "profiles": ([], [3], [3, 2**62]),
+        "image_shape": ([], [3], [2**62], [4, 1]),
+        "images": SHAPES,
+        "patches": SHAPES,
+    }
+    for op, (sound_inputs, _, _) in OPS.items():
+        for name in sound_inputs:
+            for shape in lies[name]:
+                graph, fed = placed_graph(op, shapes={name: shape})
+                yield f"{op} {name} of shape {shape}", graph, fed
+
+
 RUN = """
     import pickle
     import sys
@@ -266,17 +507,27 @@ def outcomes(rows, tmp_path, **environment):
 
 
 def test_graphs(tmp_path):
-    rows = [(name, "graph", g.SerializeToString(), fed) for name, g, fed in graphs()]
-    sound = {"images": IMAGES}
-    for name, graph in {
-        "sound": extract_graph(),
-        "sound function": in_function(extract_graph(), "patches"),
-    }.items():
-        rows.append((name, "graph", graph.SerializeToString(), sound))
+    sound = {"ExtractPatches": (extract_graph(), {"images": IMAGES}, "patches")}
+    for op, (_, _, result) in OPS.items():
+        sound[op] = (*placed_graph(op), result)
+    for at in 2**62 - 1, 1 - 2**62:
+        far = {"positions": np.full([3, 2], at)}
+        for op in "ExtractPatchesAt", "FoldPatchesAt":
+            sound[f"{op} far {at}"] = (*placed_graph(op, inputs=far), OPS[op][2])
+    rows = [*graphs(), *placed_graphs()]
+    for name, (graph, fed, result) in sound.items():
+        rows.append((name, graph, fed))
+        rows.append((f"in a function {name}", in_function(graph, result), fed))
 
-    ended = outcomes(rows, tmp_path)
+    ended = outcomes(
+        [(name, "graph", graph.SerializeToString(), fed) for name, graph, fed in rows],
+        tmp_path,
+    )
     assert len(ended) == len(rows)
-    assert ended.pop("sound") == ended.pop("sound function") == "accepted: (1, 3, 3, 4)"
+    shapes = {"ExtractPatches": (1, 3, 3, 4), "ExtractPatchesAt": (1, 3, 2, 2, 1)}
+    for name in sound:
+        wanted = f"accepted: {shapes.get(name.split()[0], (1, 4, 4, 1))}"
+        assert ended.pop(name) == ended.pop(f"in a function {name}") == wanted
     accepted = {name for name in ended if not ended[name].startswith("refused")}
     assert not accepted
 

@@ -29,8 +29,10 @@ from keras_models import (
 import tf_patches
 from tf_patches.keras_operations import (
     ExtractPatches,
+    ExtractPatchesAt,
     ExtractVolumePatches,
     FoldPatches,
+    FoldPatchesAt,
 )
 
 
@@ -160,6 +162,7 @@ PLAIN = dict(
     mode="REFLECT",
     constant_values=0.5,
 )
+PLACED = ["sizes", "rates", "mode", "constant_values"]
 VOLUMES = dict(ksizes=2, strides=[1, 1, 2], padding="same")
 OPERATIONS = [
     (ExtractPatches(**GRID, name="patches"), GRID),
@@ -169,6 +172,20 @@ OPERATIONS = [
     (
         ExtractVolumePatches(**VOLUMES, name="patches"),
         dict(ksizes=2, strides=[1, 1, 2], padding="SAME"),
+    ),
+    (
+        FoldPatches(IMAGE_SHAPE, **GRID, reduction="mean", name="images"),
+        GRID | dict(reduction="MEAN"),
+    ),
+    (
+        ExtractPatchesAt(**{name: WRITTEN[name] for name in PLACED}, name="patches"),
+        {name: PLAIN[name] for name in PLACED},
+    ),
+    (
+        FoldPatchesAt(
+            np.array([2, 8, 6, 3]), rates=(1, 2), reduction=b"max", name="images"
+        ),
+        dict(image_shape=[2, 8, 6, 3], rates=[1, 2], reduction="MAX"),
     ),
 ]
 
@@ -186,6 +203,14 @@ def there_and_back(images, shape, **grid):
     """A fold of what a function of the patches makes of them."""
     patches = tf_patches.extract_patches(images, **grid)
     return tf_patches.fold_patches(patches * patches, [None, *shape], **grid)
+
+
+def there_and_back_at(images, shape, positions, size, **reduction):
+    """A fold of what a function of the patches makes of them."""
+    patches = tf_patches.extract_patches_at(images, positions, size, mode="reflect")
+    return tf_patches.fold_patches_at(
+        patches * patches, positions, [None, *shape], mode="reflect", **reduction
+    )
 
 
 # Of the shape of images without the batch, and a function of images, whose result
@@ -221,6 +246,59 @@ BEYOND = {
             strides=1,
             padding=[[0, 0], [9, 9], [9, 9], [0, 0]],
             mode="wrap",
+        ),
+    ),
+    "a weighted mean": (
+        [8, 6, 3],
+        lambda images: tf_patches.fold_patches(
+            tf_patches.extract_patches(images, 3, 1),
+            [None, 8, 6, 3],
+            3,
+            1,
+            reduction="mean",
+            weights=np.outer([1, 2, 1], [0.5, 1, 0.5]),
+        ),
+    ),
+    "factors": (
+        [8, 6, 3],
+        lambda images: tf_patches.fold_patches(
+            tf_patches.extract_patches(images, 3, 1),
+            [None, 8, 6, 3],
+            3,
+            1,
+            weights=[[1, 2, 1], np.float32([0.5, 1, 0.5])],
+        ),
+    ),
+    "at positions": (
+        [8, 6, 3],
+        partial(
+            tf_patches.extract_patches_at,
+            positions=[[0, 1], [-2, 4]],
+            sizes=[3, 2],
+            rates=2,
+            mode="edge",
+            flips=[[True, False], [False, False]],
+        ),
+    ),
+    "signals at positions, folded": (
+        [20, 2],
+        partial(
+            there_and_back_at,
+            shape=[20, 2],
+            positions=np.array([[3], [17], [-1]]),
+            size=4,
+            reduction="mean",
+            weights=[[0.5, 1, 1, 0.5]],
+        ),
+    ),
+    "volumes at positions, folded": (
+        [6, 8, 7, 2],
+        partial(
+            there_and_back_at,
+            shape=[6, 8, 7, 2],
+            positions=[[3, 1, 0], [0, 0, 0]],
+            size=[2, 3, 2],
+            reduction="min",
         ),
     ),
     "a constant": (
@@ -269,6 +347,88 @@ def test_beyond_the_built_in(tmp_path):
     )
     for name, patches in expected.items():
         assert_same_bits(np.load(tmp_path / f"{name}.npy"), patches)
+
+
+def model_of_positions():
+    """Of whose inputs some are positions, flips and weights."""
+    images = keras.Input([None, None, 3], name="images")
+    positions = keras.Input([4, 2], dtype="int64", name="positions")
+    flips = keras.Input([4, 2], dtype="bool", name="flips")
+    weights = keras.Input([2], batch_size=3, name="weights")
+    inputs = [images, positions, flips, weights]
+    patches = tf_patches.extract_patches_at(images, positions, [3, 2], flips=flips)
+    assert patches.shape == (None, 4, 3, 2, 3)
+    folded = tf_patches.fold_patches_at(
+        patches, positions, [None, 9, 9, 3], flips=flips, weights=weights
+    )
+    assert folded.shape == (None, 9, 9, 3)
+    return keras.Model(inputs, [patches, folded])
+
+
+def test_positions_are_an_input(tmp_path):
+    random = np.random.default_rng(6)
+    images = random.normal(size=(3, 8, 6, 3)).astype(np.float32)
+    positions = random.integers(-2, 6, (3, 4, 2))
+    flips = random.random((3, 4, 2)) < 0.5
+    weights = random.random((3, 2)).astype(np.float32)
+    patches = tf_patches.extract_patches_at(images, positions, [3, 2], flips=flips)
+    folded = tf_patches.fold_patches_at(
+        patches, positions, [3, 9, 9, 3], flips=flips, weights=weights
+    )
+    model = model_of_positions()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for each in model, loaded:
+        ours = each([images, positions, flips, weights])
+        assert_same_bits(ours[0], patches)
+        assert_same_bits(ours[1], folded)
+
+
+def test_weights_are_an_input():
+    patches = keras.Input([4, 3, 27])
+    rows, cols = (keras.Input(batch_shape=[3]) for _ in range(2))
+    window = keras.Input(batch_shape=[3, 3])
+    call = dict(image_shape=IMAGE_SHAPE, **GRID, reduction="mean")
+    factored = tf_patches.fold_patches(patches, **call, weights=[rows, cols])
+    whole = tf_patches.fold_patches(patches, **call, weights=window)
+    model = keras.Model([patches, rows, cols, window], [factored, whole])
+    copy = keras.models.model_from_json(model.to_json())
+    some = np.random.default_rng(7).normal(size=(2, 4, 3, 27)).astype(np.float32)
+    factors = np.float32([[1, 2, 1], [1, 3, 0.5]])
+    for each in model, copy:
+        for images in each([some, *factors, np.outer(*factors)]):
+            expected = tf_patches.fold_patches(some, **call, weights=list(factors))
+            assert_same_bits(images, expected)
+
+
+def test_positions_are_the_only_input():
+    """On images that the model has."""
+    positions = keras.Input([2], dtype="int32")
+    patches = tf_patches.extract_patches_at(IMAGES, positions, 2)
+    assert patches.shape == (12, None, 2, 2, 3)
+    at = np.array([[0, 1], [3, -1]], np.int32)
+    model = keras.Model(positions, patches)
+    copy = keras.models.model_from_json(model.to_json())
+    for each in model, copy:
+        expected = tf_patches.extract_patches_at(IMAGES, at, 2)
+        assert_same_bits(each(at), expected)
+
+
+PLACED_REFUSED = [
+    (dict(sizes=[3]), ValueError, r"sizes must be an int, \[rows, cols\] or"),
+    (dict(sizes=0), tf.errors.OutOfRangeError, r"sizes.*\[0, 0\]"),
+    (dict(positions=[[0]]), ValueError, r"positions must be \[count, 2\]"),
+    (dict(positions=keras.Input([2])), TypeError, "positions must be integers"),
+    (dict(flips=[1, 0]), TypeError, "flips must be bool"),
+    (dict(mode="FOO"), ValueError, "mode.*FOO"),
+]
+
+
+@pytest.mark.parametrize("wrong, error, message", PLACED_REFUSED)
+def test_bad_positions_when_a_model_is_built(wrong, error, message):
+    call = dict(images=keras.Input([8, 6, 3]), positions=[[0, 0]], sizes=2) | wrong
+    with pytest.raises(error, match=message):
+        tf_patches.extract_patches_at(**call)
 
 
 def test_unknown_extents_beyond_the_built_in():
@@ -398,8 +558,16 @@ NAMES = [
     "extract_image_patches",
     "extract_volume_patches",
     "fold_patches",
+    "extract_patches_at",
+    "fold_patches_at",
 ]
-OPERATION_NAMES = ["ExtractPatches", "ExtractVolumePatches", "FoldPatches"]
+OPERATION_NAMES = [
+    "ExtractPatches",
+    "ExtractVolumePatches",
+    "FoldPatches",
+    "ExtractPatchesAt",
+    "FoldPatchesAt",
+]
 
 
 @pytest.mark.parametrize("name", NAMES + OPERATION_NAMES)

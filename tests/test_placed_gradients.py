@@ -242,6 +242,18 @@ def test_what_is_left_out_has_no_gradient(form, reduction):
     assert np.isposinf(gradient[:, :, 0]).all()
 
 
+def test_largest_that_is_nan_has_no_gradient():
+    patches = tf.constant([np.nan, 1.0, np.nan, 3.0], shape=[1, 4, 1, 1])
+
+    def most(patches):
+        at = [[0], [0], [1], [2]]
+        return tf_patches.fold_patches_at(patches, at, [1, 4, 1], reduction="max")
+
+    assert_same_bits(tf.squeeze(most(patches)), np.float32([np.nan, np.nan, 3, 0]))
+    gradient = pullback(most, patches, tf.ones([1, 4, 1]))
+    assert_same_bits(tf.squeeze(gradient), np.float32([0, 0, 0, 1]))
+
+
 def test_what_a_tape_does_not_watch():
     patches = normal((2, 4, 3, 2, 2), "float64", seed=1)
     factors = [tf.constant(factor, tf.float64) for factor in FACTORS]

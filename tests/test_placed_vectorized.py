@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import composed
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -268,6 +269,19 @@ def test_nan_that_weights_of_turns_leave_out(caplog):
     check(fold, [(patches, "turn's"), (weights, "turn's")], caplog)
 
 
+def test_largest_with_weights_of_turns():
+    patches = normal(TURNS, 1, 1, 2, 2, 1)
+
+    def fold(turn):
+        patches, weights = turn
+        return tf_patches.fold_patches_at(
+            patches, [[0, 0]], [1, 2, 2, 1], reduction="max", weights=weights
+        )
+
+    with pytest.raises(ValueError, match=r"weights must be none.*MAX"):
+        tf.vectorized_map(fold, (patches, np.ones([TURNS, 2, 2], np.float32)))
+
+
 def test_image_shapes_of_turns(caplog):
     patches = normal(TURNS, BATCH, COUNT, 2, 3, 1)
 
@@ -349,35 +363,41 @@ def test_jacobians(derivative, positions, caplog):
     run_without_loops(derivative(gradient(extract)), caplog, images)
 
 
-@pytest.mark.parametrize("reduction", ["sum", "mean", "max"])
-def test_jacobians_of_folds(reduction, caplog):
-    """Of every input, as a loop finds them; and of gradients."""
+@pytest.mark.parametrize("derivative", [lambda function: function, gradient])
+@pytest.mark.parametrize(
+    "reduction, of_weights",
+    [("sum", False), ("sum", True), ("mean", False), ("mean", True), ("max", False)],
+)
+def test_jacobians_of_folds(reduction, of_weights, derivative, caplog):
+    """Of patches or of weights, as those of TensorFlow's own ops."""
     patches = tf.constant(normal(1, COUNT, 2, 3, 1))
     weights = None if reduction == "max" else tf.constant(normal(2, 3, seed=2) + 3)
     at = places("same", 2, seed=1)
 
-    def fold(patches, weights):
+    def ours(x):
         return tf_patches.fold_patches_at(
-            patches, at, [1, 5, 4, 1], reduction=reduction, weights=weights
+            patches if of_weights else x,
+            at,
+            [1, 5, 4, 1],
+            reduction=reduction,
+            weights=x if of_weights else weights,
         )
 
-    def of_patches(patches):
-        return fold(patches, weights)
+    def theirs(x):
+        window = x if of_weights else weights
+        return composed.fold_at(
+            patches if of_weights else x,
+            at,
+            (1, 5, 4, 1),
+            (1, 1),
+            reduction=reduction,
+            weights=None if window is None else window[..., tf.newaxis],
+        )
 
-    def of_window(window):
-        return fold(patches, window)
-
-    cases = [(of_patches, patches)]
-    if weights is not None:
-        cases.append((of_window, weights))
-    for function, x in cases:
-        for mapped in function, gradient(function):
-            actual = run_without_loops(jacobian(mapped), caplog, x)
-            with tf.GradientTape(persistent=True) as tape:
-                tape.watch(x)
-                result = mapped(x)
-            looped = tape.jacobian(result, x, experimental_use_pfor=False)
-            np.testing.assert_allclose(actual, looped, rtol=1e-4, atol=1e-4)
+    x = weights if of_weights else patches
+    actual = run_without_loops(jacobian(derivative(ours)), caplog, x)
+    expected = tf.function(jacobian(derivative(theirs)))(x)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_no_turns():

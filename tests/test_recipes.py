@@ -114,21 +114,14 @@ def test_one_image_in_tiles_and_back():
 
 
 def test_one_image_in_overlapping_tiles_of_a_reflected_border():
-    image = np.random.default_rng(1).integers(0, 256, (10, 13, 3)).astype(np.float32)
-    border = [[2, 4], [2, 3], [0, 0]]
-    wide = tf.pad(image, border, "REFLECT")[None]
-    grid = {"sizes": [1, 8, 6, 1], "strides": [1, 4, 3, 1], "rates": ONES}
-    patches = tf_patches.extract_patches(wide, **grid, padding="VALID")
-    assert patches.shape == (1, 3, 5, 8 * 6 * 3)
-    last = tf.reshape(patches[0, -1, -1], [8, 6, 3])
-    assert_same_bits(last, np.pad(image, border, "reflect")[8:, 12:])
-
-    def fold(patches):
-        return tf_patches.fold_patches(patches, wide.shape, **grid, padding="VALID")
-
+    image = np.random.default_rng(1).integers(0, 256, (10, 13, 3)).astype(np.uint8)
+    wide = np.pad(image, [[0, 2], [0, 2], [0, 0]], "reflect")
+    tiling = tf_patches.Tiling(image.shape[:-1], (8, 6), stride=(4, 3), remainder="pad")
+    tiles = tiling.cut(image[np.newaxis])
+    assert tiles.shape == (1, 8, 8, 6, 3)
+    assert_same_bits(tiles[0, -1], wide[4:, 9:])
     # The mean of equal numbers, of which at most four overlap, is exact.
-    mean = fold(patches) / fold(tf.ones_like(patches))
-    assert_same_bits(mean[0, 2:12, 2:15], image)
+    assert_same_bits(tiling.merge(tf.cast(tiles, tf.float32))[0], image * np.float32(1))
 
 
 @pytest.fixture(scope="module")
@@ -160,16 +153,15 @@ def test_blocks_of_a_brain_are_those_of_the_reflected_brain(brain):
 
 @pytest.mark.large(3)
 def test_a_brain_put_back_of_blocks_that_overlap(brain):
-    patches = tf_patches.extract_patches(brain[np.newaxis] / 7.0, **BLOCKS)
-    shape = [1, *brain.shape]
-    total = tf_patches.fold_patches(patches, shape, **BLOCKS)
-    times = tf_patches.fold_patches(tf.ones_like(patches), shape, **BLOCKS)
-    assert set(np.unique(times)) <= {1, 2, 4, 8}
-    np.testing.assert_allclose((total / times)[0], brain / 7.0, rtol=1e-15)
+    grid, shape = dict(BLOCKS, mode="REFLECT"), [1, *brain.shape]
+    patches = tf_patches.extract_patches(brain[np.newaxis] / 7.0, **grid)
+    made = tf_patches.fold_patches(patches, shape, **grid, reduction="mean")
+    np.testing.assert_allclose(made[0], brain / 7.0, rtol=1e-15)
 
 
 @pytest.mark.large(3)
-def test_a_model_of_a_brain_in_blocks(brain):
+@pytest.mark.parametrize("blend", ["average", "gaussian"])
+def test_a_model_of_a_brain_in_blocks(brain, blend):
     """Two values of every pixel, which depend on no other: the whole at once."""
     volume = tf.cast(brain, tf.float32)
 
@@ -182,36 +174,37 @@ def test_a_model_of_a_brain_in_blocks(brain):
         given.append(len(blocks))
         return model(blocks)
 
-    made = recipes.in_blocks(tf_patches, volume, counting, size=32, stride=24)
-    assert given == [64] * 11 + [16]  # of 9 * 10 * 8 blocks
-    np.testing.assert_allclose(made, model(volume), rtol=3e-7)
+    tiling = tf_patches.Tiling(volume.shape[:-1], 32, overlap=0.25)
+    made = recipes.in_tiles(counting, volume, tiling, blend, tiles_at_once=100)
+    assert given == [100] * 6 + [40]  # of 8 * 10 * 8 blocks
+    np.testing.assert_allclose(made, model(volume), rtol=1e-6)
 
 
 def test_a_volume_smaller_than_a_block():
     volume = tf.reshape(tf.range(24.0), [2, 3, 4, 1])
-    made = recipes.in_blocks(tf_patches, volume, tf.sqrt, size=8, stride=4)
-    np.testing.assert_allclose(made, tf.sqrt(volume))
-
-
-def _random_patches(image, count, size, seed):
-    """Crops at random places, every other flipped by chance, without a loop."""
-    grid = {"sizes": [1, size, size, 1], "strides": ONES, "rates": ONES}
-    every = tf_patches.extract_patches(image[None], **grid, padding="VALID")
-    every = tf.reshape(every, [-1, size, size, image.shape[-1]])
-    place, chance = tf.random.split([seed, 0])
-    picks = tf.random.stateless_uniform([count], place, 0, len(every), tf.int32)
-    crops = tf.gather(every, picks)
-    flip = tf.random.stateless_uniform([count, 1, 1, 1], chance) < 0.5
-    return picks, flip, tf.where(flip, tf.reverse(crops, [2]), crops)
+    tiling = tf_patches.Tiling(volume.shape[:-1], 8, stride=4)
+    made = recipes.in_tiles(tf.sqrt, volume, tiling)
+    np.testing.assert_allclose(made, tf.sqrt(volume), rtol=1e-6)
 
 
 def test_random_patches_are_crops_and_reproducible():
     image = np.random.default_rng(1).integers(0, 256, (30, 40, 3)).astype(np.uint8)
-    picks, flips, crops = _random_patches(image, 50, 9, seed=7)
-    assert set(flips.numpy().ravel()) == {False, True}
-    for pick, flip, crop in zip(picks, flips, crops, strict=True):
-        row, col = divmod(int(pick), 40 - 9 + 1)
+
+    def cut(seed):
+        patches, positions, flips = tf_patches.stateless_random_patches(
+            image[np.newaxis],
+            50,
+            9,
+            [seed, 0],
+            flips="horizontal",
+            return_positions=True,
+        )
+        return patches[0], positions[0].numpy(), flips[0, :, 1].numpy()
+
+    crops, positions, flips = cut(7)
+    assert set(flips) == {False, True}
+    for crop, (row, col), flip in zip(crops, positions, flips, strict=True):
         expected = image[row : row + 9, col : col + 9]
         assert_same_bits(crop, expected[:, ::-1] if flip else expected)
-    assert_same_bits(_random_patches(image, 50, 9, seed=7)[2], crops)
-    assert not np.array_equal(_random_patches(image, 50, 9, seed=8)[2], crops)
+    assert_same_bits(cut(7)[0], crops)
+    assert not np.array_equal(cut(8)[0], crops)

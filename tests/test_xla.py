@@ -49,6 +49,7 @@ from cases import (
 )
 from child import child_output, run_child
 from compare import assert_same_bits, assert_same_numbers
+from compiled import LOWERINGS, SWITCH, compiled, hlo, lowerings, without_denormals
 from derivatives import built_in_fold, gradient, jacobian
 from graphs import in_graph
 from hypothesis import given
@@ -59,16 +60,6 @@ import tf_patches
 from tf_patches.native import ops
 
 SOURCES = Path(__file__).parents[1]
-SWITCH = "TF_PATCHES_XLA_LOWERING"
-LOWERINGS = ["native", "hlo"]
-lowerings = pytest.mark.parametrize("lowering", LOWERINGS)
-
-
-def compiled(lowering, function, *tensors, signature=None):
-    """Calls `function`, compiled with what `signature` tells of the shapes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SWITCH, lowering)
-        return in_graph(function, *tensors, signature=signature, jit_compile=True)
 
 
 def test_library_is_built():
@@ -130,23 +121,6 @@ def test_volumes_equal_built_in(lowering, case, seed):
         lowering, lambda x: tf_patches.extract_volume_patches(x, *request), images
     )
     assert_same_bits(patches, tf.extract_volume_patches(images, *request))
-
-
-def without_denormals(values):
-    """`values` without those that are small enough for sums to be denormal.
-
-    TensorFlow's threads, so the native kernels too, take these for zero; what
-    XLA compiles does not.
-    """
-    if values.dtype.kind in "iu":
-        return values
-    if values.dtype.kind == "c":
-        part = np.ascontiguousarray(values).view(values.real.dtype)
-        return without_denormals(part).view(values.dtype)
-    least = 1e-200 if values.dtype == np.float64 else 1e-20
-    with np.errstate(invalid="ignore"):
-        small = np.abs(values.astype(np.float64)) < least
-    return np.where(small, np.zeros_like(values), values)
 
 
 @lowerings
@@ -770,13 +744,6 @@ def test_shapes_that_no_memory_holds(lowering):
     )
 
 
-def hlo(function, *tensors, lowering="native", **options):
-    jit = tf.function(function, autograph=False, jit_compile=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SWITCH, lowering)
-        return jit.experimental_get_compiler_ir(*tensors)(**options)
-
-
 def test_cpu_calls_the_native_kernels():
     text = hlo(gradient(extract), tf.constant(IMAGES), stage="optimized_hlo")
     for handler in "tf_patches.extract_patches", "tf_patches.fold_patches":
@@ -1001,13 +968,27 @@ def test_without_the_library(change, shown, tmp_path):
         def fold(patches):
             return tf_patches.fold_patches(patches, [4, 7, 6, 3], **{GRID!r})
 
+        def mean(patches):
+            reduction = dict({GRID!r}, reduction="mean")
+            return tf_patches.fold_patches(patches, [4, 7, 6, 3], **reduction)
+
+        def extract_at(images):
+            return tf_patches.extract_patches_at(images, [[0, 1]], 2)
+
+        def fold_at(patches):
+            return tf_patches.fold_patches_at(patches, [[0, 1]], [4, 7, 6, 3])
+
         images = tf.zeros([4, 7, 6, 3])
         patches = extract(images)
-        fold(patches)
+        placed = extract_at(images)
+        fold(patches), mean(patches), fold_at(placed)
         traced = tf.function(extract, autograph=False)
         traced(images)
         print(tf_patches.build_info()["xla"])
-        for function, tensor in (extract, images), (fold, patches), (traced, images):
+        for function, tensor in [
+            (extract, images), (fold, patches), (traced, images), (mean, patches),
+            (extract_at, images), (fold_at, placed),
+        ]:
             try:
                 tf.function(function, jit_compile=True, autograph=False)(tensor)
             except tf.errors.UnimplementedError as error:
@@ -1019,7 +1000,7 @@ def test_without_the_library(change, shown, tmp_path):
     )
     info, *messages = printed.splitlines()
     assert re.search(shown, info)
-    assert len(messages) == 3
+    assert len(messages) == 6
     for message in messages:
         assert "the library _xla.so of tf_patches is missing" in message
 

@@ -6,6 +6,7 @@ derivatives of any order are defined.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -57,7 +58,7 @@ def _extract_patches_at_gradient(
     op: tf.Operation, gradient: Any
 ) -> tuple[tf.Tensor, None, None]:
     images, positions, flips = op.inputs
-    none = tf.zeros([0], images.dtype)
+    none = tf.constant([], images.dtype)
     folded = ops.tf_patches_fold_patches_at(
         tf.convert_to_tensor(gradient),
         positions,
@@ -85,7 +86,7 @@ class _Fold(NamedTuple):
 
 
 def _at_values(
-    op: tf.Operation, gradient: Any, fold: _Fold
+    op: tf.Operation, gradient: tf.Tensor, fold: _Fold
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
     """The gradients at the values of a fold, and at each of their weights if asked for.
 
@@ -94,7 +95,7 @@ def _at_values(
     `F(w p) / F(w)`, so with `G = g / F(w)` they are `w E(G)` and `(p - E(mean)) E(G)`.
     """
     reduction = op.get_attr("reduction")
-    gradient, images = wide(tf.convert_to_tensor(gradient)), wide(op.outputs[0])
+    gradient, images = wide(gradient), wide(op.outputs[0])
     if reduction == b"MEAN":
         gradient = tf.math.divide_no_nan(gradient, tf.math.conj(fold.cover()))
     spread = fold.extract(gradient)
@@ -123,56 +124,75 @@ def _like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
 
 @register(tf.RegisterGradient, "TFPatches>FoldPatchesAt")
 def _fold_patches_at_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
-    patches, positions, flips, image_shape, window, profiles = op.inputs
-    places = attributes(op, PLACES)
-    sizes = places["sizes"]
-    wide_window, wide_profiles = wide(window), wide(profiles)
-    weights = as_patches_have_them(wide_window, wide_profiles, sizes)
+    gradient = tf.convert_to_tensor(gradient)
+    patches, *_, window, profiles = op.inputs
+    reduction = op.get_attr("reduction")
+    at_window = at_profiles = None
+    if reduction in (b"MAX", b"MIN"):
+        at_patches = _at_most(op, gradient)
+    elif reduction == b"SUM" and not are_given(window) and not are_given(profiles):
+        at_patches = _extract_there(op, gradient)
+    else:
+        at_patches, at_weights = _at_values(op, gradient, _placed_fold(op))
+        if at_weights is not None and are_given(window):
+            at_window = _like(tf.reduce_sum(at_weights, [0, 1, -1]), window)
+        elif at_weights is not None:
+            at_windows = tf.reduce_sum(at_weights, [0, -1])
+            sizes = op.get_attr("sizes")
+            at_profiles = profiles_gradient(at_windows, wide(profiles), sizes)
+            at_profiles = _like(at_profiles, profiles)
+    return [_like(at_patches, patches), None, None, None, at_window, at_profiles]
 
-    def extract(images: tf.Tensor) -> tf.Tensor:
-        return ops.tf_patches_extract_patches_at(images, positions, flips, **places)
 
-    def fold(values: tf.Tensor, *given: tf.Tensor) -> tf.Tensor:
-        return ops.tf_patches_fold_patches_at(
-            values,
-            positions,
-            flips,
-            _with_ends(image_shape, values),
-            *(given or [tf.zeros([0], values.dtype)] * 2),
-            **places,
-        )
+def _at_most(op: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
+    """The gradient at values of which those that are equal to the image share it."""
+    is_chosen = tf.equal(op.inputs[0], _extract_there(op, op.outputs[0]))
+    gradient = wide(gradient)
+    count = _sum_there(op, tf.cast(is_chosen, gradient.dtype))
+    shares = _extract_there(op, tf.math.divide_no_nan(gradient, count))
+    return tf.where(is_chosen, shares, tf.zeros([], shares.dtype))
+
+
+def _placed_fold(op: tf.Operation) -> _Fold:
+    patches, positions, flips, _, window, profiles = op.inputs
+    sizes = op.get_attr("sizes")
+    window, profiles = wide(window), wide(profiles)
 
     def cover() -> tf.Tensor:
         are_of_all = positions.shape.rank == 2 and flips.shape.rank in (1, 2)
         batch = 1 if are_of_all else tf.shape(patches)[0]
         shape = tf.stack([batch, tf.shape(patches)[1], *sizes, 1])
-        return fold(tf.ones(shape, wide_window.dtype), wide_window, wide_profiles)
+        return _sum_there(op, tf.ones(shape, window.dtype), window, profiles)
 
-    reduction = op.get_attr("reduction")
-    if reduction in (b"MAX", b"MIN"):
-        # Those of the values that are equal to the image share the gradient.
-        is_chosen = tf.equal(patches, extract(op.outputs[0]))
-        gradient = wide(tf.convert_to_tensor(gradient))
-        count = fold(tf.cast(is_chosen, gradient.dtype))
-        shares = extract(tf.math.divide_no_nan(gradient, count))
-        chosen = tf.where(is_chosen, shares, tf.zeros([], shares.dtype))
-        return [_like(chosen, patches), *[None] * 5]
-    if reduction == b"SUM" and weights is None:
-        extracted = extract(tf.convert_to_tensor(gradient))
-        return [_like(extracted, patches), *[None] * 5]
-    at_patches, at_weights = _at_values(
-        op,
-        gradient,
-        _Fold(wide(patches), weights, _is_wanted(op, 4, 5), extract, cover),
+    return _Fold(
+        wide(patches),
+        as_patches_have_them(window, profiles, sizes),
+        _is_wanted(op, 4, 5),
+        partial(_extract_there, op),
+        cover,
     )
-    at_window = at_profiles = None
-    if at_weights is not None and are_given(window):
-        at_window = _like(tf.reduce_sum(at_weights, [0, 1, -1]), window)
-    elif at_weights is not None:
-        at_windows = tf.reduce_sum(at_weights, [0, -1])
-        at_profiles = profiles_gradient(at_windows, wide_profiles, sizes)
-        at_profiles = _like(at_profiles, profiles)
-    return [_like(at_patches, patches), None, None, None, at_window, at_profiles]
+
+
+def _extract_there(op: tf.Operation, images: tf.Tensor) -> tf.Tensor:
+    """What images show where an op folds patches."""
+    _, positions, flips, *_ = op.inputs
+    return ops.tf_patches_extract_patches_at(
+        images, positions, flips, **attributes(op, PLACES)
+    )
+
+
+def _sum_there(op: tf.Operation, values: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
+    """The sum of values where an op folds patches, perhaps with window and profiles."""
+    _, positions, flips, image_shape, *_ = op.inputs
+    none = tf.constant([], values.dtype)
+    return ops.tf_patches_fold_patches_at(
+        values,
+        positions,
+        flips,
+        _with_ends(image_shape, values),
+        *(weights or (none, none)),
+        **attributes(op, PLACES),
+    )
 
 
 def _with_ends(image_shape: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
@@ -183,11 +203,22 @@ def _with_ends(image_shape: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 @register(tf.RegisterGradient, "TFPatches>FoldWeightedPatches")
 def _fold_weighted_patches_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
+    patches, _, window = op.inputs
+    gradient = tf.convert_to_tensor(gradient)
+    at_patches, at_weights = _at_values(op, gradient, _grid_fold(op))
+    at_window = None
+    if at_weights is not None:
+        others = tf.range(tf.rank(at_weights) - 2)
+        at_window = tf.reduce_sum(at_weights, tf.concat([others, [-1]], 0))
+        at_window = _like(at_window, window)
+    return [_like(at_patches, patches), None, at_window]
+
+
+def _grid_fold(op: tf.Operation) -> _Fold:
     patches, image_shape, window = op.inputs
+    window = wide(window)
     grid = attributes(op, GRID)
-    wide_window = wide(window)
     taps = math.prod(grid["ksizes"])
-    weights = tf.reshape(wide_window, [taps, 1]) if are_given(window) else None
 
     def split(patches: tf.Tensor) -> tf.Tensor:
         """Patches with an axis for taps, and another for depth."""
@@ -195,23 +226,19 @@ def _fold_weighted_patches_gradient(op: tf.Operation, gradient: Any) -> list[Any
         ends = tf.stack([tf.constant(taps, tf.int64), shape[-1] // taps])
         return tf.reshape(patches, tf.concat([shape[:-1], ends], 0))
 
-    def cover() -> tf.Tensor:
-        counts = tf.shape(patches, out_type=tf.int64)[1:-1]
-        ones = tf.ones(tf.concat([[1], counts, [taps]], 0), wide_window.dtype)
-        shape = _with_ends(image_shape, split(ones))
-        return ops.tf_patches_fold_weighted_patches(ones, shape, wide_window, **grid)
-
     def extract(images: tf.Tensor) -> tf.Tensor:
         return split(ops.tf_patches_extract_patches(images, **grid))
 
-    at_patches, at_weights = _at_values(
-        op,
-        gradient,
-        _Fold(split(wide(patches)), weights, _is_wanted(op, 2), extract, cover),
+    def cover() -> tf.Tensor:
+        counts = tf.shape(patches, out_type=tf.int64)[1:-1]
+        ones = tf.ones(tf.concat([[1], counts, [taps]], 0), window.dtype)
+        shape = _with_ends(image_shape, split(ones))
+        return ops.tf_patches_fold_weighted_patches(ones, shape, window, **grid)
+
+    return _Fold(
+        split(wide(patches)),
+        tf.reshape(window, [taps, 1]) if are_given(window) else None,
+        _is_wanted(op, 2),
+        extract,
+        cover,
     )
-    at_window = None
-    if at_weights is not None:
-        others = tf.range(tf.rank(at_weights) - 2)
-        at_window = tf.reduce_sum(at_weights, tf.concat([others, [-1]], 0))
-        at_window = _like(at_window, window)
-    return [_like(at_patches, patches), None, at_window]

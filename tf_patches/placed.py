@@ -39,12 +39,75 @@ def extract_patches_at(
 ) -> tf.Tensor:
     """Extracts patches from images at given positions, in any order.
 
+    A position is the pixel under the first tap of a patch, `[row, col]`. Patch `k` of
+    an image holds, for every tap `p < size_rows`, `q < size_cols`,
+
+        patches[k, p, q] = image[row[k] + p * rate_rows, col[k] + q * rate_cols]
+
+    Positions may be known only when the op runs. Patches may overlap, be the same, and
+    lie partly or wholly outside the image: what lies there is read as `mode` says, with
+    the meaning that it has for `extract_patches`. Every bit is copied as it is.
+
+    Where flips are given, each patch is reversed along the axes for which its flip is
+    true, after it has been cut: its position remains that of the pixel of least row and
+    col.
+
+    Args:
+      images: As for `extract_patches`: `[batch, rows, cols, depth]`, or of one or three
+        axes of space.
+      positions: Integers `[count, 2]`, the same for all images, or `[batch, count, 2]`;
+        for signals `[..., 1]`, for volumes `[..., 3]`, planes first. An int32 or int64
+        tensor (other integers are cast to int64), an array, or a list; or a
+        `KerasTensor`.
+      sizes: As for `extract_patches`: an int, `[rows, cols]` or `[1, rows, cols, 1]`.
+        Where the rank of `images` is unknown, an int or one int for each axis can be
+        read if the last dimension of `positions` is known.
+      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`; by
+        default 1.
+      name: A name for the operation.
+      mode: As for `extract_patches`.
+      constant_values: As for `extract_patches`.
+      flips: Bools in the form of positions, `[count, 2]` or `[batch, count, 2]`; or
+        `[2]`, for all patches; by default none is flipped.
+
+    Returns:
+      A tensor `[batch, count, size_rows, size_cols, depth]` of the dtype of `images`.
+      It has a gradient with respect to `images`, of any order: `fold_patches_at`.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank or
+        shape; if a patch reaches beyond 2^62 pixels from the image; or as
+        `extract_patches`. While a graph is built: `ValueError`.
+      TypeError: If `positions` are no integers, or `flips` no bools.
+      OpError, TypeError, ValueError: As `extract_patches`, for every other argument.
+
     Examples:
       >>> image = tf.reshape(tf.range(1, 101), [1, 10, 10, 1])
-      >>> patches = tf_patches.extract_patches_at(image, [[0, 0], [5, 7]], sizes=2)
-      >>> patches[0, 1, :, :, 0].numpy()
-      array([[58, 59],
-             [68, 69]], dtype=int32)
+      >>> positions = [[5, 7], [0, 0], [-1, 4]]
+      >>> patches = tf_patches.extract_patches_at(image, positions, sizes=2)
+      >>> patches.shape
+      TensorShape([1, 3, 2, 2, 1])
+      >>> patches[0, :, :, :, 0].numpy()
+      array([[[58, 59],
+              [68, 69]],
+      <BLANKLINE>
+             [[ 1,  2],
+              [11, 12]],
+      <BLANKLINE>
+             [[ 0,  0],
+              [ 5,  6]]], dtype=int32)
+
+      The first of them mirrored, and what is outside reflected:
+
+      >>> patches = tf_patches.extract_patches_at(
+      ...     image, positions, 2, mode="REFLECT",
+      ...     flips=[[False, True], [False, False], [False, False]])
+      >>> patches[0, 0, :, :, 0].numpy()
+      array([[59, 58],
+             [69, 68]], dtype=int32)
+      >>> patches[0, 2, :, :, 0].numpy()
+      array([[15, 16],
+             [ 5,  6]], dtype=int32)
     """
     if any_symbolic(images=images, positions=positions, flips=flips):
         from tf_patches.keras_operations import ExtractPatchesAt
@@ -88,15 +151,84 @@ def fold_patches_at(
     reduction: Reduction = "sum",
     weights: Any = None,
 ) -> tf.Tensor:
-    """Puts patches back into images at given positions.
+    """Puts patches back into images, at the positions that they come from.
+
+    The adjoint of `extract_patches_at`, and more. A pixel is made of all values that
+    patches hold for it:
+
+        sum:   image[pixel] = sum(weight * value)
+        mean:  image[pixel] = sum(weight * value) / sum(weight)
+        max:   image[pixel] = max(value), and likewise min
+
+    where weights are 1 unless they are given. A pixel under no patch is zero, and the
+    mean is zero where the sum of weights is. A value whose weight is zero is left out,
+    NaN and infinity too; of the largest and the smallest a NaN is either. What a patch
+    holds for outside the image is dropped with mode CONSTANT, and otherwise counts for
+    the pixel that is shown there.
+
+    Sums are taken in the order in which `patches` hold the values: the first patch
+    first, and in it plane by plane, row by row, col by col. They begin with zero and
+    are rounded to the dtype at every addition; those of float16 and bfloat16 that are
+    weighted, and all their means, are made in float32 and rounded once at the end. So
+    the result is the same to the bit for any number of threads.
+
+    Args:
+      patches: A tensor `[batch, count, size_rows, size_cols, depth]`, as
+        `extract_patches_at` returns, of a floating, complex or integer dtype (integer
+        sums wrap around); or a `KerasTensor`. The sizes must be known when a graph is
+        built.
+      positions: As given to `extract_patches_at`.
+      image_shape: `[batch, rows, cols, depth]` of the images, as for `fold_patches`.
+      rates: As given to `extract_patches_at`.
+      name: A name for the operation.
+      mode: As given to `extract_patches_at`.
+      flips: As given to `extract_patches_at`: patches are flipped back.
+      reduction: "sum", "mean", "max" or "min", in lower or upper case. Integers have no
+        mean: cast them to float32. Complex numbers have no largest or smallest.
+      weights: A window `[size_rows, size_cols]`, a tensor of the dtype of `patches` or
+        an array of numbers; or a list of its factors, for each axis of space a vector
+        `[size]`, or `[count, size]` where each patch has its own: their outer product
+        is the window. A list of as many items as there are axes always holds factors.
+        Weights belong to the values of patches as `patches` hold them: they are flipped
+        back with them. Not with "max" and "min".
+
+    Returns:
+      A tensor of shape `image_shape` and the dtype of `patches`. It has a gradient, of
+      any order, with respect to `patches` and `weights`. The gradient with respect to a
+      value whose weight is zero is zero. A value that is not finite adds nothing to the
+      gradient with respect to a weight of zero, nor where the gradient of its pixel is
+      zero. Values that are equally large, or small, share the gradient of their pixel;
+      a pixel that is NaN passes none on.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank or
+        shape; if `reduction` is none of its names, or not one of the dtype of
+        `patches`; if weights are numbers that the dtype of `patches` has not; or as
+        `extract_patches_at`. While a graph is built: `ValueError`.
+      ValueError: If `image_shape` leaves more open than the batch.
+      TypeError: If `weights` are no numbers, or a tensor of another dtype.
+      OpError, TypeError, ValueError: As `extract_patches_at`, for every other argument.
 
     Examples:
-      >>> patches = tf.ones([1, 2, 2, 2, 1])
-      >>> tf_patches.fold_patches_at(
-      ...     patches, [[0, 0], [1, 1]], [1, 3, 3, 1])[0, :, :, 0].numpy()
+      >>> positions = [[0, 0], [1, 1]]
+      >>> patches = tf.ones([1, 2, 2, 2, 1]) * [[[[1]]], [[[5]]]]
+      >>> patches.shape
+      TensorShape([1, 2, 2, 2, 1])
+      >>> def fold(**how):
+      ...   return tf_patches.fold_patches_at(
+      ...       patches, positions, [1, 3, 3, 1], **how)[0, :, :, 0].numpy()
+      >>> fold()
       array([[1., 1., 0.],
-             [1., 2., 1.],
-             [0., 1., 1.]], dtype=float32)
+             [1., 6., 5.],
+             [0., 5., 5.]], dtype=float32)
+      >>> fold(reduction="mean")
+      array([[1., 1., 0.],
+             [1., 3., 5.],
+             [0., 5., 5.]], dtype=float32)
+      >>> fold(reduction="mean", weights=[[3, 1], [1, 1]])
+      array([[1., 1., 0.],
+             [1., 4., 5.],
+             [0., 5., 5.]], dtype=float32)
     """
     if any_symbolic(
         patches=patches,

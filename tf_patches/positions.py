@@ -46,7 +46,7 @@ def fit_positions(
 def read_flips(flips: Any, positions: tf.Tensor, axes: int) -> tf.Tensor:
     """Flips as a tensor that has the form of positions, or is empty for none."""
     if flips is None:
-        return tf.zeros([0], tf.bool)
+        return tf.constant([], tf.bool)
     forms = f"[{axes}], {_forms(axes)}"
     flips = _tensor(flips, "flips", forms, np.bool_)
     if flips.dtype != tf.bool:
@@ -63,7 +63,9 @@ def read_flips(flips: Any, positions: tf.Tensor, axes: int) -> tf.Tensor:
         )
     if given.rank > 1:
         return flips
-    return tf.broadcast_to(flips, tf.shape(positions)[-2:])
+    form = positions.shape[-2:]
+    known = form.is_fully_defined()
+    return tf.broadcast_to(flips, form if known else tf.shape(positions)[-2:])
 
 
 def _forms(axes: int | str) -> str:

@@ -204,7 +204,7 @@ def _convert_fold_patches_at(pfor_input: Any) -> Any:
         )
 
     def fold_sum(patches: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
-        none = tf.zeros([0], patches.dtype)
+        none = tf.constant([], patches.dtype)
         return ops.tf_patches_fold_patches_at(
             patches, *places, image_shape, none, none, **lists
         )

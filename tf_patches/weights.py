@@ -18,7 +18,7 @@ class Weights(NamedTuple):
 
 def read_weights(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> Weights:
     """Weights of patches of some sizes: a window, or factors of the axes."""
-    none = tf.zeros([0], patches.dtype)
+    none = tf.constant([], patches.dtype)
     if weights is None:
         return Weights(none, none)
     if not _are_factors(weights, len(sizes)):
@@ -30,7 +30,7 @@ def read_weights(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> Weig
 def read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
     """Weights that are the same for all patches, as a window; empty for none."""
     if weights is None:
-        return tf.zeros([0], patches.dtype)
+        return tf.constant([], patches.dtype)
     if not _are_factors(weights, len(sizes)):
         return _read_window(weights, patches, sizes)
     factors = _read_factors(weights, patches, sizes, may_be_of_each=False)

@@ -38,6 +38,14 @@ std::string ToString(const std::vector<int64_t>& values) {
   return text + "]";
 }
 
+std::string ShapeToString(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t dimension : shape) {
+    text += (text.empty() ? "" : ",") + std::to_string(dimension);
+  }
+  return "[" + text + "]";
+}
+
 Error WrongImages(int axes, const std::string& shape) {
   return {ErrorKind::kInvalidArgument,
           "images must be " + std::to_string(axes + 2) + "-dimensional, " +

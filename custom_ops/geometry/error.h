@@ -19,6 +19,9 @@ struct Error {
 // A list as messages show it: [1, 2, 3].
 std::string ToString(const std::vector<int64_t>& values);
 
+// A shape as TensorFlow shows it: [1,2,3].
+std::string ShapeToString(const std::vector<int64_t>& shape);
+
 // Faults of tensors, which only a front end sees, in the same words from each.
 // Shapes come as they are to be shown; `axes` counts the axes of space that the
 // patches have.

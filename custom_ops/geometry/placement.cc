@@ -134,7 +134,10 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                      std::to_string(placement->depth) +
                      " holds more than 2147483647 values."};
   }
-  if (!CanBeAddressed(image_shape)) {
+  // Lines are as long where there are none of them.
+  Shape lines = image_shape;
+  std::replace(lines.begin(), lines.end(), int64_t{0}, int64_t{1});
+  if (!CanBeAddressed(lines)) {
     return Error{ErrorKind::kInvalidArgument,
                  "Images of shape " + ToString(image_shape) +
                      " are more than can be addressed."};
@@ -147,6 +150,43 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                      ", more than can be addressed."};
   }
   return std::nullopt;
+}
+
+std::optional<Error> CheckPlaceShapes(const Placement& placement,
+                                      const Shape& positions,
+                                      const Shape& flips) {
+  const Shape of_all = {placement.count, placement.axes};
+  const Shape of_each = {placement.batch, placement.count, placement.axes};
+  if (positions != of_all && positions != of_each) {
+    return WrongPositions(placement.axes, ShapeToString(positions));
+  }
+  if (IsMissing(flips) || flips == of_all || flips == of_each) {
+    return std::nullopt;
+  }
+  return WrongFlips(ShapeToString(positions), ShapeToString(flips));
+}
+
+std::optional<Error> CheckWeightShapes(const Placement& placement,
+                                       const Shape& window,
+                                       const Shape& profiles) {
+  Shape sizes;
+  int64_t factors = 0;
+  for (int i = kMostAxes - placement.axes; i < kMostAxes; ++i) {
+    sizes.push_back(placement.axis[i].patch);
+    factors += placement.axis[i].patch;
+  }
+  if (!IsMissing(window) && !IsMissing(profiles)) {
+    return Error{ErrorKind::kInvalidArgument,
+                 "weights must be a window or its factors by axis, not both."};
+  }
+  if (!IsMissing(window) && window != sizes) {
+    return WrongWeights(sizes, ShapeToString(window));
+  }
+  if (IsMissing(profiles) || profiles == Shape{1, factors} ||
+      profiles == Shape{placement.count, factors}) {
+    return std::nullopt;
+  }
+  return WrongProfiles(sizes, ShapeToString(profiles));
 }
 
 std::optional<Error> CheckPlaces(const Placement& placement) {

@@ -2,6 +2,7 @@
 #ifndef TF_PATCHES_GEOMETRY_PLACEMENT_H_
 #define TF_PATCHES_GEOMETRY_PLACEMENT_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -70,6 +71,48 @@ std::optional<Error> CheckPlacement(const PlacementAttributes& attributes);
 std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                                    const PlacementAttributes& attributes,
                                    Placement* placement);
+
+// Whether a tensor of `shape`, which a caller need not give, is missing: then
+// it is an empty vector.
+inline bool IsMissing(const Shape& shape) { return shape == Shape{0}; }
+
+// Checks the shapes of positions and flips.
+std::optional<Error> CheckPlaceShapes(const Placement& placement,
+                                      const Shape& positions,
+                                      const Shape& flips);
+
+// Checks the shapes of weights: of a window, or of factors for each axis, or of
+// neither.
+std::optional<Error> CheckWeightShapes(const Placement& placement,
+                                       const Shape& window,
+                                       const Shape& profiles);
+
+// Numbers that say something of places, an axis after the other: of those of
+// one image, which then are the same for all images, or of those of all.
+template <typename T>
+struct PlaceNumbers {
+  const T* data;
+  int64_t size;  // 0 if there are none
+};
+
+// Fills `places`. Position is int32_t or int64_t.
+template <typename Position>
+void FillPlaces(PlaceNumbers<Position> positions, PlaceNumbers<bool> flips,
+                Placement* placement) {
+  const int64_t axes = placement->axes;
+  const int64_t of_image = placement->count * axes;
+  const bool differ = std::max(positions.size, flips.size) > of_image;
+  if (positions.size == 0) return;
+  placement->places.resize(differ ? placement->patch_count()
+                                  : placement->count);
+  int64_t n = 0;
+  for (Place& place : placement->places) {
+    for (int i = kMostAxes - axes; i < kMostAxes; ++i, ++n) {
+      place.position[i] = positions.data[n % positions.size];
+      place.is_flipped[i] = flips.size > 0 && flips.data[n % flips.size];
+    }
+  }
+}
 
 // Checks that every pixel under the patches can be counted.
 std::optional<Error> CheckPlaces(const Placement& placement);

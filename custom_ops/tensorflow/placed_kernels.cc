@@ -25,44 +25,27 @@ using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 
-bool IsGiven(const Tensor& tensor, int axes, int64_t batch, int64_t count) {
-  const TensorShape& shape = tensor.shape();
-  return shape == TensorShape({count, axes}) ||
-         shape == TensorShape({batch, count, axes});
+Shape ShapeOf(const Tensor& tensor) {
+  const auto dimensions = tensor.shape().dim_sizes();
+  return {dimensions.begin(), dimensions.end()};
 }
 
-// What lies in `tensor` for number `i` of place `n`, of as many as all images
-// have together, or one.
 template <typename T>
-T At(const Tensor& tensor, int64_t n, int i, int axes) {
-  return tensor.flat<T>()((n * axes + i) % tensor.NumElements());
+PlaceNumbers<T> NumbersOf(const Tensor& tensor) {
+  return {static_cast<const T*>(tensor.data()), tensor.NumElements()};
 }
 
 // Fills `placement->places`, of which the images must be known.
 absl::Status ReadPlaces(const Tensor& positions, const Tensor& flips,
                         Placement* placement) {
-  const int axes = placement->axes;
-  const int64_t batch = placement->batch;
-  const int64_t count = placement->count;
-  if (!IsGiven(positions, axes, batch, count)) {
-    return ToStatus(WrongPositions(axes, positions.shape().DebugString()));
-  }
-  const bool flip = flips.dims() != 1 || flips.NumElements() > 0;
-  if (flip && !IsGiven(flips, axes, batch, count)) {
-    return ToStatus(WrongFlips(positions.shape().DebugString(),
-                               flips.shape().DebugString()));
-  }
-  const bool differ = positions.dims() == 3 || (flip && flips.dims() == 3);
-  placement->places.resize(differ ? batch * count : count);
-  const bool is_short = positions.dtype() == tensorflow::DT_INT32;
-  for (size_t n = 0; n < placement->places.size(); ++n) {
-    Place& place = placement->places[n];
-    for (int i = 0; i < axes; ++i) {
-      const int to = kMostAxes - axes + i;
-      place.position[to] = is_short ? At<int32_t>(positions, n, i, axes)
-                                    : At<int64_t>(positions, n, i, axes);
-      place.is_flipped[to] = flip && At<bool>(flips, n, i, axes);
-    }
+  TF_RETURN_IF_ERROR(ToStatus(
+      CheckPlaceShapes(*placement, ShapeOf(positions), ShapeOf(flips))));
+  if (positions.dtype() == tensorflow::DT_INT32) {
+    FillPlaces(NumbersOf<int32_t>(positions), NumbersOf<bool>(flips),
+               placement);
+  } else {
+    FillPlaces(NumbersOf<int64_t>(positions), NumbersOf<bool>(flips),
+               placement);
   }
   return ToStatus(CheckPlaces(*placement));
 }
@@ -96,12 +79,10 @@ class ExtractPatchesAtOp : public OpKernel {
     OP_REQUIRES(
         context, positions.dims() == 2 || positions.dims() == 3,
         ToStatus(WrongPositions(axes, positions.shape().DebugString())));
-    const auto shape = images.shape().dim_sizes();
     const int64_t count = positions.dim_size(positions.dims() - 2);
     Placement placement;
-    OP_REQUIRES_OK(context,
-                   ToStatus(MakePlacement(Shape(shape.begin(), shape.end()),
-                                          count, attributes_, &placement)));
+    OP_REQUIRES_OK(context, ToStatus(MakePlacement(ShapeOf(images), count,
+                                                   attributes_, &placement)));
     OP_REQUIRES_OK(context, WithMemory([&] {
                      return ReadPlaces(positions, context->input(2),
                                        &placement);
@@ -179,27 +160,13 @@ class FoldPatchesAtOp : public OpKernel {
                            Weights* weights) const {
     const Tensor& window = context->input(4);
     const Tensor& profiles = context->input(5);
-    const std::vector<int64_t>& sizes = attributes_.sizes;
     weights->window = DataOf(window);
     weights->profiles = DataOf(profiles);
     if (weights->exist() && IsExtreme(reduction_)) return WrongExtremes();
-    if (weights->window != nullptr && weights->profiles != nullptr) {
-      return absl::InvalidArgumentError(
-          "weights must be a window or its factors by axis, not both.");
-    }
-    if (weights->window != nullptr && window.shape() != TensorShape(sizes)) {
-      return ToStatus(WrongWeights(sizes, window.shape().DebugString()));
-    }
-    if (weights->profiles == nullptr) return absl::OkStatus();
-    int64_t factors = 0;
-    for (const int64_t size : sizes) factors += size;
     weights->has_profile_each =
-        profiles.shape() == TensorShape({placement.count, factors});
-    if (weights->has_profile_each ||
-        profiles.shape() == TensorShape({1, factors})) {
-      return absl::OkStatus();
-    }
-    return ToStatus(WrongProfiles(sizes, profiles.shape().DebugString()));
+        profiles.dims() == 2 && profiles.dim_size(0) == placement.count;
+    return ToStatus(
+        CheckWeightShapes(placement, ShapeOf(window), ShapeOf(profiles)));
   }
 
   PlacementAttributes attributes_;

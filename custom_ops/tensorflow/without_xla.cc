@@ -21,16 +21,19 @@ class WithoutXla : public tensorflow::OpKernel {
 };
 
 // By the names of XLA's devices, for want of its headers.
-#define TF_PATCHES_WITHOUT_XLA(DEVICE)                              \
-  REGISTER_KERNEL_BUILDER(                                          \
-      Name("TFPatches>ExtractPatches").Device(DEVICE).Priority(-1), \
-      WithoutXla);                                                  \
-  REGISTER_KERNEL_BUILDER(                                          \
-      Name("TFPatches>FoldPatches").Device(DEVICE).Priority(-1), WithoutXla)
+#define TF_PATCHES_WITHOUT_XLA(OP)                                     \
+  REGISTER_KERNEL_BUILDER(Name(OP).Device("XLA_CPU_JIT").Priority(-1), \
+                          WithoutXla);                                 \
+  REGISTER_KERNEL_BUILDER(Name(OP).Device("XLA_GPU_JIT").Priority(-1), \
+                          WithoutXla);                                 \
+  REGISTER_KERNEL_BUILDER(Name(OP).Device("XLA_TPU_JIT").Priority(-1), \
+                          WithoutXla)
 
-TF_PATCHES_WITHOUT_XLA("XLA_CPU_JIT");
-TF_PATCHES_WITHOUT_XLA("XLA_GPU_JIT");
-TF_PATCHES_WITHOUT_XLA("XLA_TPU_JIT");
+TF_PATCHES_WITHOUT_XLA("TFPatches>ExtractPatches");
+TF_PATCHES_WITHOUT_XLA("TFPatches>FoldPatches");
+TF_PATCHES_WITHOUT_XLA("TFPatches>FoldWeightedPatches");
+TF_PATCHES_WITHOUT_XLA("TFPatches>ExtractPatchesAt");
+TF_PATCHES_WITHOUT_XLA("TFPatches>FoldPatchesAt");
 
 }  // namespace
 }  // namespace tf_patches

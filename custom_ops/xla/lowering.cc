@@ -1,8 +1,9 @@
 #include "xla/lowering.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "xla/literal_util.h"
 #include "xla/places.h"
 #include "xla/primitive_util.h"
+#include "xla/values.h"
 #include "xla/xla_data.pb.h"
 
 namespace tf_patches {
@@ -27,11 +29,6 @@ using ::xla::XlaBuilder;
 using ::xla::XlaOp;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-int64_t Product(absl::Span<const int64_t> numbers) {
-  return std::accumulate(numbers.begin(), numbers.end(), int64_t{1},
-                         std::multiplies<>());
-}
 
 // The axes of a reduced grid, outermost first, less those of a single pixel.
 std::vector<Axis> AxesOf(const PatchGrid& grid) {
@@ -49,11 +46,6 @@ Shape OfEach(const std::vector<Axis>& axes, int64_t Axis::* number) {
   return numbers;
 }
 
-// How many places apart neighbours along `axis` are in a tensor of `shape`.
-int64_t StepOf(const Shape& shape, size_t axis) {
-  return Product(absl::MakeSpan(shape).subspan(axis + 1));
-}
-
 // `[batch, ..., depth]`
 Shape Whole(const PatchGrid& grid, Shape space) {
   space.insert(space.begin(), grid.batch);
@@ -61,44 +53,12 @@ Shape Whole(const PatchGrid& grid, Shape space) {
   return space;
 }
 
-// `values[:, places, :]`, and `otherwise` for what lies nowhere. `values` are
-// `[batch, all places, depth]`, `places` of `shape`.
-XlaOp Fetch(const PatchGrid& grid, XlaOp values, XlaOp places,
-            const Shape& shape, XlaOp otherwise) {
-  const int64_t rank = shape.size();
-  xla::GatherDimensionNumbers dimensions;
-  dimensions.add_offset_dims(0);
-  dimensions.add_offset_dims(rank + 1);
-  dimensions.add_collapsed_slice_dims(1);
-  dimensions.add_start_index_map(1);
-  dimensions.set_index_vector_dim(rank);
-  // A negative index fetches what is at 0.
-  const XlaOp fetched =
-      xla::Gather(values, places, dimensions, {grid.batch, 1, grid.depth});
-
-  const Shape all = Whole(grid, shape);
-  std::vector<int64_t> axes(rank);
-  std::iota(axes.begin(), axes.end(), 1);
-  return xla::Select(xla::BroadcastInDim(places >= 0, all, axes), fetched,
-                     xla::Broadcast(otherwise, all));
-}
-
-// An integer of as many bits: nothing rounds it, or makes a NaN quiet.
-PrimitiveType BitsOf(PrimitiveType type) {
-  if (!xla::primitive_util::IsFloatingPointType(type)) return type;
-  return xla::primitive_util::UnsignedIntegralTypeForBitWidth(
-      xla::primitive_util::BitWidth(type));
-}
-
 // How many values one turn of the loop adds to each pixel: the more, the less
 // often do patches and sums pass through memory, but the longer XLA compiles,
 // up to this bound. 16-bit sums must be rounded at every addition, and within
 // a turn XLA keeps them in float.
 int64_t MostAdditions(PrimitiveType type) {
-  return xla::primitive_util::IsFloatingPointType(type) &&
-                 xla::primitive_util::BitWidth(type) == 16
-             ? 1
-             : 16;
+  return IsShortFloat(type) ? 1 : 16;
 }
 
 // A sum that begins with +0 is never -0, but XLA takes 0 + x for x.
@@ -116,15 +76,17 @@ XlaOp WithoutNegativeZero(XlaOp sum, PrimitiveType type) {
 // stretches of pixels, one along each axis, cross.
 class FoldLoop {
  public:
-  FoldLoop(const PatchGrid& grid, PrimitiveType type,
+  FoldLoop(const PatchGrid& grid, PrimitiveType type, int64_t least_turns,
            const std::vector<Stretch>& stretches, const Places& places)
       : grid_(grid), type_(type), stretches_(stretches), places_(places) {
     for (const Stretch& stretch : stretches) {
       most_.push_back(stretch.most);
       pixels_.push_back(stretch.pixels);
     }
-    turns_ = CeilDiv(Product(most_), MostAdditions(type));
-    additions_ = CeilDiv(Product(most_), turns_);
+    const int64_t all = Product(most_);
+    turns_ =
+        std::max(CeilDiv(all, MostAdditions(type)), std::min(all, least_turns));
+    additions_ = CeilDiv(all, turns_);
   }
 
   XlaOp Run(XlaOp values) const {
@@ -184,7 +146,8 @@ class FoldLoop {
       for (size_t axis = 1; axis < parts.size(); ++axis) {
         places = places + nth(n, axis);
       }
-      sums = sums + Fetch(grid_, values, places, pixels_, zero);
+      sums =
+          sums + Fetch(grid_.batch, grid_.depth, values, places, pixels_, zero);
     }
     return sums;
   }
@@ -198,6 +161,77 @@ class FoldLoop {
   int64_t turns_;
   int64_t additions_;
 };
+
+// As LowerFoldPatches, by loops of at least so many turns.
+XlaOp Fold(const PatchGrid& grid, PrimitiveType type, int64_t least_turns,
+           XlaOp patches) {
+  XlaBuilder* const builder = patches.builder();
+  const PatchGrid reduced = grid.Reduced();
+  const std::vector<Axis> axes = AxesOf(reduced);
+  const Shape counts = OfEach(axes, &Axis::count);
+  const Shape taps = OfEach(axes, &Axis::patch);
+  const Places places(Product(counts) * Product(taps));
+  std::vector<std::vector<Stretch>> stretches;
+  for (size_t axis = 0; axis < axes.size(); ++axis) {
+    const Steps steps = {StepOf(counts, axis) * Product(taps),
+                         StepOf(taps, axis)};
+    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
+  }
+  const XlaOp values =
+      xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});
+  // Where stretches of all axes cross, by loops of their own.
+  std::vector<Stretch> crossing;
+  const std::function<XlaOp()> fold = [&] {
+    const size_t axis = crossing.size();
+    if (axis == axes.size()) {
+      return FoldLoop(reduced, type, least_turns, crossing, places).Run(values);
+    }
+    std::vector<XlaOp> images;
+    for (const Stretch& stretch : stretches[axis]) {
+      crossing.push_back(stretch);
+      images.push_back(fold());
+      crossing.pop_back();
+    }
+    return xla::ConcatInDim(builder, images, 1 + axis);
+  };
+  return xla::Reshape(fold(), grid.image_shape());
+}
+
+// The sum of the weights of the taps over each pixel, of `grid.image_shape()`.
+XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
+  // Of one image, as all images are covered alike.
+  PatchGrid single = grid;
+  single.batch = 1;
+  single.depth = 1;
+  const Shape image = grid.image_shape();
+  const int64_t axes = grid.axes;
+  const XlaOp patches =
+      xla::BroadcastInDim(window, single.patches_shape(), {axes + 1});
+  // Or XLA would fold constants while it compiles.
+  const XlaOp sums = Fold(single, type, 1, xla::OptimizationBarrier(patches));
+  return xla::BroadcastInDim(
+      xla::Reshape(sums, Shape(image.begin() + 1, image.end() - 1)), image,
+      AxesFrom(1, axes));
+}
+
+// The number of taps over each pixel, at least 1, of `grid.image_shape()`: a
+// product of those along each axis.
+XlaOp CountsOfTaps(const PatchGrid& grid, XlaBuilder* builder) {
+  const Shape image = grid.image_shape();
+  XlaOp product = xla::Broadcast(xla::ConstantR0<int64_t>(builder, 1), image);
+  for (int64_t i = 0; i < grid.axes; ++i) {
+    const Axis& axis = grid.axis[kMostAxes - grid.axes + i];
+    std::vector<int64_t> counts;
+    for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
+      counts.push_back(axis.TapsOver(pixel).size());
+    }
+    // Or XLA would fold constants, as large as the images, while it compiles.
+    const XlaOp of_axis =
+        xla::OptimizationBarrier(xla::ConstantR1<int64_t>(builder, counts));
+    product = product * xla::BroadcastInDim(of_axis, image, {1 + i});
+  }
+  return xla::Max(product, xla::ScalarLike(product, 1));
+}
 
 }  // namespace
 
@@ -230,44 +264,43 @@ XlaOp LowerExtractPatches(const PatchGrid& grid, PrimitiveType type,
   const XlaOp values =
       xla::Reshape(xla::BitcastConvertType(images, bits),
                    {reduced.batch, pixels.count(), reduced.depth});
-  const XlaOp patches = Fetch(reduced, values, places, taps,
-                              ConstantOf(images.builder(), bits, constant));
+  const XlaOp patches =
+      Fetch(reduced.batch, reduced.depth, values, places, taps,
+            ConstantOf(images.builder(), bits, constant));
   return xla::BitcastConvertType(xla::Reshape(patches, grid.patches_shape()),
                                  type);
 }
 
 XlaOp LowerFoldPatches(const PatchGrid& grid, PrimitiveType type,
                        XlaOp patches) {
-  XlaBuilder* const builder = patches.builder();
-  const PatchGrid reduced = grid.Reduced();
-  const std::vector<Axis> axes = AxesOf(reduced);
-  const Shape counts = OfEach(axes, &Axis::count);
-  const Shape taps = OfEach(axes, &Axis::patch);
-  const Places places(Product(counts) * Product(taps));
-  std::vector<std::vector<Stretch>> stretches;
-  for (size_t axis = 0; axis < axes.size(); ++axis) {
-    const Steps steps = {StepOf(counts, axis) * Product(taps),
-                         StepOf(taps, axis)};
-    stretches.push_back(ValuesOfPixels(builder, axes[axis], steps, places));
+  return Fold(grid, type, 1, patches);
+}
+
+XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
+                               Reduction reduction,
+                               std::optional<XlaOp> weights, XlaOp patches) {
+  const bool is_mean = reduction == Reduction::kMean;
+  if (!weights && !is_mean) return LowerFoldPatches(grid, type, patches);
+  const PrimitiveType wide = WeightedType(type);
+  XlaOp values = xla::ConvertElementType(patches, wide);
+  XlaOp divisors;
+  if (weights) {
+    const int64_t pixels = grid.patch_depth() / grid.depth;
+    const Shape by_pixel = {grid.patch_count(), pixels, grid.depth};
+    const XlaOp window =
+        xla::Reshape(xla::ConvertElementType(*weights, wide), {pixels});
+    values = xla::Reshape(Weighted(xla::BroadcastInDim(window, by_pixel, {1}),
+                                   xla::Reshape(values, by_pixel)),
+                          grid.patches_shape());
+    if (is_mean) divisors = SumsOfWeights(grid, wide, window);
+  } else {
+    divisors =
+        xla::ConvertElementType(CountsOfTaps(grid, patches.builder()), wide);
   }
-  const XlaOp values =
-      xla::Reshape(patches, {reduced.batch, places.count(), reduced.depth});
-  // Where stretches of all axes cross, by loops of their own.
-  std::vector<Stretch> crossing;
-  const std::function<XlaOp()> fold = [&] {
-    const size_t axis = crossing.size();
-    if (axis == axes.size()) {
-      return FoldLoop(reduced, type, crossing, places).Run(values);
-    }
-    std::vector<XlaOp> images;
-    for (const Stretch& stretch : stretches[axis]) {
-      crossing.push_back(stretch);
-      images.push_back(fold());
-      crossing.pop_back();
-    }
-    return xla::ConcatInDim(builder, images, 1 + axis);
-  };
-  return xla::Reshape(fold(), grid.image_shape());
+  // A loop of one turn is none: then products would be added unrounded.
+  const XlaOp sums = Fold(grid, wide, 2, values);
+  return xla::ConvertElementType(
+      is_mean ? Quotient(wide, sums, divisors) : sums, type);
 }
 
 }  // namespace tf_patches

@@ -1,25 +1,23 @@
 // What the ops become where TensorFlow compiles a function with XLA: check,
 // then call kernels/ on a CPU and lower to XLA's own operations elsewhere.
-#include <algorithm>
-#include <cstdint>
-#include <cstdlib>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "geometry/error.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
+#include "geometry/placement.h"
+#include "kernels/weights.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/compiler/tf2xla/xla_op_registry.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/types.h"
 #include "tensorflow/request.h"
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/lowering.h"
 #include "xla/native_call.h"
+#include "xla/op.h"
 #include "xla/shape.h"
 #include "xla/xla_data.pb.h"
 
@@ -32,17 +30,7 @@ using ::tensorflow::XlaOpKernelContext;
 
 constexpr char kExtractPatches[] = "TFPatches>ExtractPatches";
 constexpr char kFoldPatches[] = "TFPatches>FoldPatches";
-
-// Tests set TF_PATCHES_XLA_LOWERING=hlo to run on a CPU what a GPU would.
-bool CallsKernels(const OpKernelConstruction& context) {
-  const char* const lowering = std::getenv("TF_PATCHES_XLA_LOWERING");
-  return context.device_type() == tensorflow::DEVICE_CPU_XLA_JIT &&
-         (lowering == nullptr || std::string(lowering) != "hlo");
-}
-
-std::string ToText(const Shape& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ","), "]");
-}
+constexpr char kFoldWeightedPatches[] = "TFPatches>FoldWeightedPatches";
 
 // Images or patches, and what is known of them while a function is compiled.
 struct Operand {
@@ -52,31 +40,7 @@ struct Operand {
   bool batch_varies;  // at run time, up to that of `shape`
 };
 
-absl::Status Varies(const char* name) {
-  return absl::UnimplementedError(
-      absl::StrCat("XLA must know every dimension of ", name,
-                   ", except the batch, when it compiles a function."));
-}
-
-// Reads the input `image_shape`, a vector with a number for each dimension.
-absl::Status ReadImageShape(XlaOpKernelContext* context, int axes,
-                            Shape* shape) {
-  TF_ASSIGN_OR_RETURN(const xla::Shape given, context->InputXlaShape(1));
-  if (given.dimensions().size() != 1 || given.dimensions(0) != axes + 2) {
-    const auto dimensions = given.dimensions();
-    return ToStatus(WrongImageShape(
-        axes, ToText(Shape(dimensions.begin(), dimensions.end()))));
-  }
-  std::vector<bool> varies;
-  TF_RETURN_IF_ERROR(context->ResolveInputDynamismIntoPredVector(1, &varies));
-  if (std::find(varies.begin() + 1, varies.end(), true) != varies.end()) {
-    return Varies("image_shape");
-  }
-  return context->ConstantInputAsIntVector(
-      1, shape, xla::ValueInferenceMode::kUpperBound);
-}
-
-// What both ops have in common.
+// What these ops have in common.
 class PatchesOp : public XlaOpKernel {
  public:
   explicit PatchesOp(OpKernelConstruction* context)
@@ -92,14 +56,14 @@ class PatchesOp : public XlaOpKernel {
                            Refusal* wrong, Operand* operand,
                            PatchSpec* spec) const {
     TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(0));
-    const auto dimensions = shape.dimensions();
-    operand->shape.assign(dimensions.begin(), dimensions.end());
-    const int rank = dimensions.size();
+    operand->shape = ShapeOf(shape);
+    const int rank = operand->shape.size();
     const int axes = CountAxes(rank, attributes_);
     TF_RETURN_IF_ERROR(ToStatus(ParsePatchSpec(attributes_, axes, spec)));
-    if (rank != axes + 2) return ToStatus(wrong(axes, ToText(operand->shape)));
+    if (rank != axes + 2)
+      return ToStatus(wrong(axes, ShapeToString(operand->shape)));
     for (int i = 1; i < rank; ++i) {
-      if (shape.is_dynamic_dimension(i)) return Varies(name);
+      if (shape.is_dynamic_dimension(i)) return Varies(name, "the batch");
     }
     operand->op = context->Input(0);
     operand->type = shape.element_type();
@@ -128,10 +92,6 @@ class PatchesOp : public XlaOpKernel {
   }
 
  private:
-  static bool IsEmpty(const Shape& shape) {
-    return std::find(shape.begin(), shape.end(), 0) != shape.end();
-  }
-
   const bool calls_kernels_;
   PatchAttributes attributes_;
 };
@@ -140,11 +100,7 @@ class ExtractPatchesOp : public PatchesOp {
  public:
   explicit ExtractPatchesOp(OpKernelConstruction* context)
       : PatchesOp(context) {
-    OP_REQUIRES_OK(context, context->GetAttr("constant_values", &constant_));
-    const int bytes = tensorflow::DataTypeSize(context->input_type(0));
-    const int got = constant_.size();
-    OP_REQUIRES(context, got == 0 || got == bytes,
-                ToStatus(WrongConstant(bytes, got)));
+    OP_REQUIRES_OK(context, ReadConstant(context, &constant_));
   }
 
   void Compile(XlaOpKernelContext* context) override {
@@ -179,45 +135,77 @@ class FoldPatchesOp : public PatchesOp {
     OP_REQUIRES_OK(context, ReadOperand(context, "patches", WrongPatches,
                                         &patches, &spec));
     Shape image_shape;
-    OP_REQUIRES_OK(context, ReadImageShape(context, spec.axes, &image_shape));
+    OP_REQUIRES_OK(context,
+                   ReadImageShape(context, 1, spec.axes, &image_shape));
     PatchGrid grid;
     OP_REQUIRES_OK(context, ToStatus(MakePatchGrid(image_shape, spec, &grid)));
     OP_REQUIRES(context, patches.shape == grid.patches_shape(),
-                ToStatus(Mismatch(ToText(patches.shape), ToText(image_shape),
-                                  ToText(grid.patches_shape()))));
+                ToStatus(Mismatch(ShapeToString(patches.shape),
+                                  ShapeToString(image_shape),
+                                  ShapeToString(grid.patches_shape()))));
+    std::optional<xla::XlaOp> weights;
+    OP_REQUIRES_OK(context, ReadWeights(context, spec, &weights));
     SetResult(context, patches, image_shape,
               xla::Zero(context->builder(), patches.type), [&](xla::XlaOp op) {
-                return calls_kernels()
-                           ? CallFoldPatches(spec, grid, patches.type, op)
-                           : LowerFoldPatches(grid, patches.type, op);
+                return Fold(spec, grid, patches.type, weights, op);
               });
+  }
+
+ protected:
+  virtual absl::Status ReadWeights(XlaOpKernelContext*, const PatchSpec&,
+                                   std::optional<xla::XlaOp>*) const {
+    return absl::OkStatus();
+  }
+
+  virtual xla::XlaOp Fold(const PatchSpec& spec, const PatchGrid& grid,
+                          xla::PrimitiveType type, std::optional<xla::XlaOp>,
+                          xla::XlaOp patches) const {
+    return calls_kernels() ? CallFoldPatches(spec, grid, type, patches)
+                           : LowerFoldPatches(grid, type, patches);
   }
 };
 
-// XLA makes kernels of the ops it knows of when it first compiles anything, and
-// none later: these are for a library loaded after that. Ahead of XLA's own, as
-// two of one priority would be ambiguous.
-template <typename Op>
-bool RegisterKernels(const char* name) {
-  for (const std::string& backend : tensorflow::XlaOpRegistry::BackendNames()) {
-    tensorflow::kernel_factory::OpKernelRegistrar(
-        tensorflow::KernelDefBuilder(name)
-            .Device(backend.c_str())
-            .Priority(1)
-            .Build(),
-        name, [](OpKernelConstruction* context) -> tensorflow::OpKernel* {
-          return new Op(context);
-        });
+class FoldWeightedPatchesOp : public FoldPatchesOp {
+ public:
+  explicit FoldWeightedPatchesOp(OpKernelConstruction* context)
+      : FoldPatchesOp(context) {
+    OP_REQUIRES_OK(context, ReadReduction(context, &reduction_));
+    OP_REQUIRES_OK(context, CheckReduction(reduction_, context->input_type(0)));
   }
-  return true;
-}
+
+ protected:
+  absl::Status ReadWeights(XlaOpKernelContext* context, const PatchSpec& spec,
+                           std::optional<xla::XlaOp>* weights) const override {
+    TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(2));
+    if (IsMissing(ShapeOf(shape))) return absl::OkStatus();
+    *weights = context->Input(2);
+    if (ShapeOf(shape) == spec.sizes()) return absl::OkStatus();
+    return ToStatus(WrongWeights(spec.sizes(), ShapeToString(ShapeOf(shape))));
+  }
+
+  xla::XlaOp Fold(const PatchSpec& spec, const PatchGrid& grid,
+                  xla::PrimitiveType type, std::optional<xla::XlaOp> weights,
+                  xla::XlaOp patches) const override {
+    return calls_kernels() ? CallFoldWeightedPatches(
+                                 spec, grid, type, reduction_, weights, patches)
+                           : LowerFoldWeightedPatches(grid, type, reduction_,
+                                                      weights, patches);
+  }
+
+ private:
+  Reduction reduction_;
+};
 
 REGISTER_XLA_OP(Name(kExtractPatches), ExtractPatchesOp);
 REGISTER_XLA_OP(Name(kFoldPatches).CompileTimeConstantInput("image_shape"),
                 FoldPatchesOp);
+REGISTER_XLA_OP(
+    Name(kFoldWeightedPatches).CompileTimeConstantInput("image_shape"),
+    FoldWeightedPatchesOp);
 [[maybe_unused]] const bool kernels_are_registered =
     RegisterKernels<ExtractPatchesOp>(kExtractPatches) &&
-    RegisterKernels<FoldPatchesOp>(kFoldPatches);
+    RegisterKernels<FoldPatchesOp>(kFoldPatches) &&
+    RegisterKernels<FoldWeightedPatchesOp>(kFoldWeightedPatches);
 
 }  // namespace
 }  // namespace tf_patches

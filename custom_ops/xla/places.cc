@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/shape_util.h"
+#include "xla/values.h"
 #include "xla/xla_data.pb.h"
 
 namespace tf_patches {
@@ -30,19 +32,31 @@ xla::PrimitiveType TypeFor(int64_t most) {
   return most <= kInt32Max ? xla::S32 : xla::S64;
 }
 
+// After how many pixels those that are shown outside come again.
+int64_t Period(const Axis& axis) {
+  switch (axis.border) {
+    case Border::kSymmetric:
+      return 2 * axis.image;
+    case Border::kReflect:
+      return std::max<int64_t>(1, 2 * (axis.image - 1));
+    default:
+      return axis.image;
+  }
+}
+
 bool ShowsPixelsOutside(const Axis& axis) {
   const Range covered = axis.Covered();
   return axis.border != Border::kConstant &&
          (covered.begin < 0 || covered.end > axis.image);
 }
 
-// As Axis::Source, except that what is the constant stays outside.
-XlaOp Source(const Axis& axis, XlaOp pixel) {
-  if (!ShowsPixelsOutside(axis)) return pixel;
+// As Axis::Source, except that what is the constant stays outside. No pixel
+// lies further than `before` before the image.
+XlaOp SourceOutside(const Axis& axis, XlaOp pixel, int64_t before) {
   const int64_t last = axis.image - 1;
   const auto repeat = [&](int64_t period) {
     // From 0 up: a negative number leaves a negative remainder.
-    const int64_t periods = std::max<int64_t>(0, axis.pad_before) / period + 1;
+    const int64_t periods = before / period + 1;
     return (pixel + periods * period) % period;
   };
   const auto mirror = [](XlaOp at, int64_t sum) {
@@ -57,11 +71,31 @@ XlaOp Source(const Axis& axis, XlaOp pixel) {
     case Border::kWrap:
       return repeat(axis.image);
     case Border::kSymmetric:
-      return mirror(repeat(2 * axis.image), 2 * last + 1);
+      return mirror(repeat(Period(axis)), 2 * last + 1);
     case Border::kReflect:
-      return mirror(repeat(std::max<int64_t>(1, 2 * last)), 2 * last);
+      return mirror(repeat(Period(axis)), 2 * last);
   }
   return pixel;
+}
+
+// The part of `pixel`, or nowhere if it is outside.
+XlaOp PartOfPixel(const Axis& axis, XlaOp pixel, int64_t step,
+                  const Places& pixels) {
+  const XlaOp exists = xla::And(pixel >= 0, pixel < axis.image);
+  const XlaOp part = xla::ConvertElementType(pixel, pixels.type()) * step;
+  return xla::Select(exists, part, xla::FullLike(part, pixels.nowhere()));
+}
+
+// `positions` near the image, from where its border shows the same: any integer
+// has a place, even if what lies beyond it could not be counted.
+XlaOp Near(const Axis& axis, XlaOp positions) {
+  if (axis.border == Border::kConstant || axis.border == Border::kEdge) {
+    return xla::Clamp(xla::ScalarLike(positions, -axis.EffectiveSize()),
+                      positions, xla::ScalarLike(positions, axis.image));
+  }
+  const int64_t period = Period(axis);
+  // A negative number leaves a negative remainder.
+  return (positions % period + period) % period;
 }
 
 // Pixels that are seen where they are and nowhere else.
@@ -199,11 +233,37 @@ XlaOp PixelsUnderTaps(XlaBuilder* builder, const Axis& axis, int64_t step,
       xla::ShapeUtil::MakeShape(TypeFor(most), {axis.count, axis.patch});
   const XlaOp index = xla::Iota(builder, shape, 0);
   const XlaOp tap = xla::Iota(builder, shape, 1);
-  const XlaOp pixel =
-      Source(axis, index * axis.stride + tap * axis.rate - axis.pad_before);
-  const XlaOp exists = xla::And(pixel >= 0, pixel < axis.image);
-  const XlaOp part = xla::ConvertElementType(pixel, pixels.type()) * step;
-  return xla::Select(exists, part, xla::FullLike(part, pixels.nowhere()));
+  XlaOp pixel = index * axis.stride + tap * axis.rate - axis.pad_before;
+  if (ShowsPixelsOutside(axis)) {
+    pixel = SourceOutside(axis, pixel, std::max<int64_t>(0, axis.pad_before));
+  }
+  return PartOfPixel(axis, pixel, step, pixels);
+}
+
+XlaOp PixelsUnderPlacedTaps(const Axis& axis, const Shape& lead,
+                            XlaOp positions, std::optional<XlaOp> flips,
+                            int64_t step, const Places& pixels) {
+  const int64_t span = axis.EffectiveSize();
+  // Of S32 or S64, whichever holds both positions and what is counted here.
+  const xla::PrimitiveType type = TypeFor(4 * axis.image + 2 * span);
+  if (type == xla::S64) positions = xla::ConvertElementType(positions, type);
+  XlaOp start = xla::ConvertElementType(Near(axis, positions), type);
+
+  Shape taps = lead;
+  taps.push_back(axis.patch);
+  const XlaOp tap =
+      xla::Iota(positions.builder(), xla::ShapeUtil::MakeShape(type, taps),
+                lead.size()) *
+      axis.rate;
+  const auto of_taps = [&](XlaOp places) {
+    return xla::BroadcastInDim(places, taps, AxesFrom(0, lead.size()));
+  };
+  XlaOp pixel = of_taps(start) + tap;
+  if (flips) {
+    const XlaOp backwards = of_taps(start + (span - 1)) - tap;
+    pixel = xla::Select(of_taps(*flips), backwards, pixel);
+  }
+  return PartOfPixel(axis, SourceOutside(axis, pixel, 0), step, pixels);
 }
 
 std::vector<Stretch> ValuesOfPixels(XlaBuilder* builder, const Axis& axis,

@@ -5,6 +5,7 @@
 #define TF_PATCHES_XLA_PLACES_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "geometry/patch_grid.h"
@@ -34,6 +35,16 @@ class Places {
 // `[count, patch]`. One pixel is `step` places from the next.
 xla::XlaOp PixelsUnderTaps(xla::XlaBuilder* builder, const Axis& axis,
                            int64_t step, const Places& pixels);
+
+// As PixelsUnderTaps, of patches of which only the run knows where they lie: at
+// `positions`, of S32 or S64, and backwards where `flips` are true, which are
+// both of shape `lead`. Returns `[*lead, patch]`. Nothing overflows, wherever
+// patches lie; those beyond what Placement admits show what lies there all the
+// same, as compiled code cannot refuse them.
+xla::XlaOp PixelsUnderPlacedTaps(const Axis& axis, const Shape& lead,
+                                 xla::XlaOp positions,
+                                 std::optional<xla::XlaOp> flips, int64_t step,
+                                 const Places& pixels);
 
 // How many places one patch is from the next along an axis, and one tap.
 struct Steps {

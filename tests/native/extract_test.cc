@@ -63,8 +63,10 @@ void CheckExtract(Check& check, Random& random, const Request& request,
   check.Equal(plan.units, grid.patch_count(), "units of ", request);
   check_trial(
       check, random,
-      {request, std::to_string(element_bytes) + "-byte elements", expected,
-       patches, [=](int64_t patch) { return patch * patch_bytes; }, 1,
+      {[&](std::ostream& out) {
+         out << element_bytes << "-byte elements, " << request;
+       },
+       expected, patches, [=](int64_t patch) { return patch * patch_bytes; }, 1,
        [&](Range which, char* output) {
          plan.run(images.data() - before * image_bytes,
                   {which.begin + patches_before, which.end + patches_before},

@@ -5,122 +5,25 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
+#include <functional>
 #include <type_traits>
 #include <vector>
 
+#include "kernels/fold_weighted.h"
 #include "kernels/number.h"
 #include "native/buffer.h"
 #include "native/check.h"
 #include "native/flushed_subnormals.h"
+#include "native/naive_fold.h"
 #include "native/requests.h"
 #include "native/shares.h"
 #include "native/tests.h"
+#include "native/values.h"
 #include "native/walk.h"
 
 namespace tf_patches {
 
-// What the kernels add as two numbers.
-template <typename Part>
-struct Complex {
-  Part real = 0;
-  Part imaginary = 0;
-};
-
-template <typename Part>
-Complex<Part> Add(Complex<Part> a, Complex<Part> b) {
-  return {a.real + b.real, a.imaginary + b.imaginary};
-}
-
 namespace {
-
-template <typename T>
-std::vector<char> FoldNaively(const Request& request, int64_t image_values,
-                              const T* patches) {
-  const int64_t depth = request.depth();
-  std::vector<T> sums(image_values);
-  ForEachTap(request, [&](int64_t tap, int64_t pixel) {
-    for (int64_t i = 0; i < depth && pixel >= 0; ++i) {
-      T& sum = sums[pixel * depth + i];
-      sum = Add(sum, patches[tap * depth + i]);
-    }
-  });
-  const char* const bytes = reinterpret_cast<const char*>(sums.data());
-  return std::vector<char>(bytes, bytes + image_values * sizeof(T));
-}
-
-// The NaN that the machine itself makes. The sum of two NaNs is one of the two,
-// and the compiler chooses which: sums of several must hold no other.
-template <typename T>
-T MachineNaN() {
-  volatile T infinity = std::numeric_limits<T>::infinity();
-  return infinity - infinity;
-}
-
-template <typename T>
-T SpecialValue(Random& random) {
-  using Limits = std::numeric_limits<T>;
-  return random.Of<T>({T(0), -T(0), Limits::infinity(), -Limits::infinity(),
-                       MachineNaN<T>(), Limits::denorm_min(), -Limits::min(),
-                       Limits::max(), Limits::lowest()});
-}
-
-// How the values of a test are drawn.
-enum class Values {
-  kMixed,      // of many sizes, so that every change of order shows
-  kSpecial,    // with infinities, NaN and the like among them
-  kArbitrary,  // any bits at all
-};
-
-template <typename T>
-struct Draw {
-  static T Value(Random& random, Values values) {
-    if constexpr (std::is_floating_point_v<T>) {
-      if (values == Values::kSpecial && random.OneIn(30)) {
-        return SpecialValue<T>(random);
-      }
-      if (values != Values::kArbitrary) {
-        const T value = std::ldexp(T(random.Bits() >> 11), -53);
-        return std::ldexp(random.OneIn(2) ? value : -value,
-                          random.Between(-6, 6));
-      }
-    }
-    const uint64_t bits = random.Bits();
-    T value;
-    std::memcpy(&value, &bits, sizeof(value));
-    return value;
-  }
-};
-
-// Numbers of 16 bits: what float has, rounded, or their own bits, those of tiny
-// numbers among the special ones.
-template <typename T>
-T DrawSmall(Random& random, Values values) {
-  const bool tiny = values == Values::kSpecial && random.OneIn(2);
-  if (values != Values::kArbitrary && !tiny) {
-    return T(Draw<float>::Value(random, values));
-  }
-  T value;
-  value.bits = static_cast<uint16_t>(random.Bits() & (tiny ? 0x87ff : 0xffff));
-  return value;
-}
-template <>
-struct Draw<Half> {
-  static constexpr auto Value = DrawSmall<Half>;
-};
-template <>
-struct Draw<BFloat16> {
-  static constexpr auto Value = DrawSmall<BFloat16>;
-};
-template <typename Part>
-struct Draw<Complex<Part>> {
-  static Complex<Part> Value(Random& random, Values values) {
-    const Part real = Draw<Part>::Value(random, values);
-    return {real, Draw<Part>::Value(random, values)};
-  }
-};
 
 // Any bits, so any NaN, only where no pixel sums more than one value.
 Values AnyValues(Random& random, const PatchGrid& grid) {
@@ -172,14 +75,87 @@ void CheckFold(Check& check, Random& random, const Request& request,
     return static_cast<int64_t>(sizeof(T)) * (unit / parts * cols + col) *
            reduced.depth;
   };
+  const auto for_each_tap = [&](const auto& visit) {
+    ForEachTap(request, visit);
+  };
+  const NaiveFold naive(image_values / request.depth(), request.depth(),
+                        patches, for_each_tap);
+  check_trial(check, random,
+              {[&](std::ostream& out) { out << type.name << ", " << request; },
+               naive.Sum(), plan.units / grid.batch * batch, begin, sizeof(T),
+               [&](Range which, char* output) {
+                 plan.run(
+                     patches - patch_values_before,
+                     {which.begin + units_before, which.end + units_before},
+                     reinterpret_cast<T*>(output) - image_values_before);
+               }});
+}
+
+// A window on the patches, a mean, or both. What comes after the sums of a mean
+// without weights changes images that a first plan has made.
+template <typename T>
+void CheckWeightedFold(Check& check, Random& random, const Request& request,
+                       const Type& type, CheckTrial* check_trial) {
+  PatchGrid grid;
+  check.That(!MakePatchGrid(request.images, request.spec, &grid), request);
+  const int64_t depth = request.depth();
+  const int64_t patch_pixels = request.spec.patch_pixels();
+  const bool is_mean = !std::is_integral_v<T> && random.OneIn(2);
+  const bool is_weighted = !is_mean || random.OneIn(2);
+  std::vector<T> window(patch_pixels);
+  for (T& weight : window) {
+    weight = random.OneIn(3) ? DrawUnit<T>(random)
+                             : Draw<T>::Value(random, Values::kMixed);
+  }
+  Weights weights;
+  if (is_weighted) weights.window = window.data();
+  const auto weigh = [&](int64_t tap) {
+    return static_cast<Wide<T>>(window[tap % patch_pixels]);
+  };
+
+  const int64_t patch_values = grid.patch_count() * grid.patch_depth();
+  Buffer buffer(patch_values * sizeof(T), sizeof(T) * random.Between(0, 17), 0);
+  T* const patches = reinterpret_cast<T*>(buffer.data());
+  const Values values = random.Of({Values::kMixed, Values::kSpecial});
+  std::generate_n(patches, patch_values,
+                  [&] { return Draw<T>::Value(random, values); });
+  const auto for_each_tap = [&](const auto& visit) {
+    ForEachTap(request, visit);
+  };
+  const int64_t cols = grid.cols().image;
+  const NaiveFold naive(grid.image_rows() * cols, depth, patches, for_each_tap);
+
+  const Parts<T> parts(cols, depth);
+  const Reduction reduction = is_mean ? Reduction::kMean : Reduction::kSum;
+  const std::vector<Plan> plans =
+      PlanWeightedFolding(grid, type.number, reduction, weights);
+  const Plan& last = plans.back();
+  std::vector<T> sums;
+  if (plans.size() > 1) {
+    sums.resize(grid.image_rows() * cols * depth);
+    plans[0].run(patches, {0, plans[0].units}, sums.data());
+  }
+  const int64_t line = cols * depth;
+  const auto begin = [&](int64_t unit) {
+    return plans.size() > 1 ? unit * line * static_cast<int64_t>(sizeof(T))
+                            : parts.Begin(unit);
+  };
   check_trial(
       check, random,
-      {request, type.name, FoldNaively<T>(request, image_values, patches),
-       plan.units / grid.batch * batch, begin, sizeof(T),
+      {[&](std::ostream& out) {
+         out << type.name << (is_mean ? ", mean" : ", sum")
+             << (is_weighted ? ", weighted, " : ", ") << request;
+       },
+       naive.WeightedSum(
+           is_weighted ? std::function<Wide<T>(int64_t)>(weigh) : nullptr,
+           is_mean),
+       last.units, begin, sizeof(T),
        [&](Range which, char* output) {
-         plan.run(patches - patch_values_before,
-                  {which.begin + units_before, which.end + units_before},
-                  reinterpret_cast<T*>(output) - image_values_before);
+         if (plans.size() > 1) {
+           std::copy_n(sums.data() + which.begin * line, which.size() * line,
+                       reinterpret_cast<T*>(output) + which.begin * line);
+         }
+         last.run(patches, which, output);
        }});
 }
 
@@ -202,6 +178,29 @@ constexpr Type kTypes[] = {
 
 const Type& AnyType(Random& random) {
   return kTypes[random.Between(0, std::size(kTypes) - 1)];
+}
+
+constexpr Type kWeightedTypes[] = {
+    {"bfloat16", Number::kBFloat16, CheckWeightedFold<BFloat16>},
+    {"half", Number::kHalf, CheckWeightedFold<Half>},
+    {"float", Number::kFloat, CheckWeightedFold<float>},
+    {"double", Number::kDouble, CheckWeightedFold<double>},
+    {"complex64", Number::kComplexFloat, CheckWeightedFold<Complex<float>>},
+    {"complex128", Number::kComplexDouble, CheckWeightedFold<Complex<double>>},
+    {"int8", Number::kInt8, CheckWeightedFold<uint8_t>},
+    {"int16", Number::kInt16, CheckWeightedFold<uint16_t>},
+    {"int32", Number::kInt32, CheckWeightedFold<uint32_t>},
+    {"uint64", Number::kUint64, CheckWeightedFold<uint64_t>},
+};
+
+void CheckWeightedFolds(Check& check, int64_t n, CheckTrial* check_trial) {
+  ForEachRequest(
+      check.cases() / 2, [&](const Request& request, Random& random) {
+        if (!random.OneIn(n)) return;
+        const Type& type =
+            kWeightedTypes[random.Between(0, std::size(kWeightedTypes) - 1)];
+        type.check(check, random, request, type, check_trial);
+      });
 }
 
 // A few pixels under a patch of 8 GiB, of which only their values are read: the
@@ -334,6 +333,25 @@ void TestFoldOfHalfFlushed(Check& check) {
                    if (!random.OneIn(5)) return;
                    kHalf.check(check, random, request, kHalf, check_flushed);
                  });
+}
+
+void TestWeightedFold(Check& check) {
+  CheckWeightedFolds(check, 4, CheckShares);
+  // Lines of several units, and pixels that are more than one block.
+  Random random(1);
+  for (const Type& type : kWeightedTypes) {
+    type.check(check, random,
+               Flat({1, 2, 17001, 1}, {2, 1, 1}, {3, 5, 2}, Padding::kSame),
+               type, CheckShares);
+    type.check(check, random,
+               Flat({1, 2, 3, 17001}, {1, 1, 1}, {2, 1, 1}, Padding::kSame,
+                    Border::kReflect),
+               type, CheckShares);
+  }
+}
+
+void TestWeightedFoldInThreads(Check& check) {
+  CheckWeightedFolds(check, 15, CheckThreads);
 }
 
 void TestFoldInThreads(Check& check) {

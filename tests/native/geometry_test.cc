@@ -1,7 +1,6 @@
 // The geometry against a walk over the pixels, and against arithmetic wider
 // than its own where numbers are too large to walk over.
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "native/check.h"
+#include "native/hostile.h"
 #include "native/random.h"
 #include "native/requests.h"
 #include "native/tests.h"
@@ -28,11 +28,6 @@ std::ostream& operator<<(std::ostream& out, const Axis& axis) {
 }
 
 namespace {
-
-constexpr int64_t kMin64 = std::numeric_limits<int64_t>::min();
-constexpr int64_t kMax64 = std::numeric_limits<int64_t>::max();
-constexpr int32_t kMin32 = std::numeric_limits<int32_t>::min();
-constexpr int32_t kMax32 = std::numeric_limits<int32_t>::max();
 
 // Equal, or both without a member.
 bool Same(Range a, Range b) {
@@ -198,59 +193,43 @@ void CheckSomePixels(Check& check, const Axis& axis, Random& random) {
 
 // ---- Numbers too large to walk over.
 
-__extension__ using Wide = __int128;
-
-// More than anything allowed, and safe to multiply by 64 bits.
-constexpr Wide kTooMany = Wide{1} << 63;
-
 template <typename Numbers>
-Wide Product(const Numbers& numbers) {
-  Wide product = 1;
-  for (const Wide number : numbers) {
+Int128 Product(const Numbers& numbers) {
+  Int128 product = 1;
+  for (const Int128 number : numbers) {
     if (number == 0) return 0;
     product = std::min(kTooMany, product * number);
   }
   return product;
 }
 
-// Whether a shape's elements can be counted, from the left, in 64 bits: zero of
-// them too.
-bool CanBeCounted(const std::vector<Wide>& shape) {
-  Wide product = 1;
-  for (const Wide dim : shape) {
-    product *= dim;
-    if (product > kMax64) return false;
-  }
-  return product <= kMax64 / 16;
-}
-
 struct WideAxis {
   bool valid;
-  Wide count;
-  Wide pad_before;
+  Int128 count;
+  Int128 pad_before;
 };
 
-WideAxis MakeWideAxis(Wide image, const AxisSpec& spec, Padding padding) {
-  const Wide span = Wide{spec.size - 1} * spec.rate + 1;
+WideAxis MakeWideAxis(Int128 image, const AxisSpec& spec, Padding padding) {
+  const Int128 span = Int128{spec.size - 1} * spec.rate + 1;
   if (image < 0) return {false, 0, 0};
   if (padding == Padding::kSame || padding == Padding::kSameUnclamped) {
-    const Wide count = (image + spec.stride - 1) / spec.stride;
-    const Wide overhang = (count - 1) * spec.stride + span - image;
+    const Int128 count = (image + spec.stride - 1) / spec.stride;
+    const Int128 overhang = (count - 1) * spec.stride + span - image;
     const bool is_padded = padding != Padding::kSame || overhang > 0;
     return {true, count, count > 0 && is_padded ? overhang / 2 : 0};
   }
-  const Wide padded = image + spec.before + spec.after;
+  const Int128 padded = image + spec.before + spec.after;
   if (padded > kMax64) return {false, 0, 0};
   if (padded < span) {
-    return {span - padded < 2 * Wide{spec.stride}, 0, spec.before};
+    return {span - padded < 2 * Int128{spec.stride}, 0, spec.before};
   }
   return {true, (padded - span) / spec.stride + 1, spec.before};
 }
 
-bool IsAddressable(const Request& request, const std::vector<Wide>& counts) {
-  Wide patch = request.depth();
-  std::vector<Wide> images(request.images.begin(), request.images.end());
-  std::vector<Wide> patches = {request.images[0]};
+bool IsAddressable(const Request& request, const std::vector<Int128>& counts) {
+  Int128 patch = request.depth();
+  std::vector<Int128> images(request.images.begin(), request.images.end());
+  std::vector<Int128> patches = {request.images[0]};
   for (size_t i = 0; i < counts.size(); ++i) {
     patch *= request.spec.axis[kMostAxes - counts.size() + i].size;
     patches.push_back(counts[i]);
@@ -258,18 +237,6 @@ bool IsAddressable(const Request& request, const std::vector<Wide>& counts) {
   }
   patches.push_back(patch);
   return CanBeCounted(images) && CanBeCounted(patches);
-}
-
-bool MostlySmallDims(Random& random, Shape* dims) {
-  for (int64_t& dim : *dims) {
-    dim = random.OneIn(2)
-              ? random.Between(0, 5)
-              : random.Of<int64_t>({kMin64, kMin64 + 1, -kMax32, -1, 100, 46341,
-                                    1 << 20, kMax32, 1LL << 31, 1LL << 32,
-                                    1LL << 48, 1LL << 59, (1LL << 59) - 1,
-                                    1LL << 60, 1LL << 62, kMax64 - 1, kMax64});
-  }
-  return *std::min_element(dims->begin(), dims->end()) >= 0;
 }
 
 AxisSpec HostileAxisSpec(Random& random) {
@@ -284,8 +251,8 @@ AxisSpec HostileAxisSpec(Random& random) {
 
 // Whether `taps` are those of patch `index` that lie on `pixels`.
 bool AreTapsOn(const Axis& axis, int64_t index, Range pixels, Range taps) {
-  const auto pixel = [&](Wide tap) {
-    return Wide{index} * axis.stride - axis.pad_before + tap * axis.rate;
+  const auto pixel = [&](Int128 tap) {
+    return Int128{index} * axis.stride - axis.pad_before + tap * axis.rate;
   };
   const auto parts = [&](int64_t tap, int64_t border) {
     return (tap == 0 || pixel(tap - 1) < border) &&
@@ -300,8 +267,8 @@ bool AreOn(const Axis& axis, int64_t pixel, const std::vector<Tap>& taps) {
   return std::all_of(taps.begin(), taps.end(), [&](const Tap& tap) {
     return 0 <= tap.index && tap.index < axis.count && 0 <= tap.tap &&
            tap.tap < axis.patch &&
-           Wide{tap.index} * axis.stride - axis.pad_before +
-                   Wide{tap.tap} * axis.rate ==
+           Int128{tap.index} * axis.stride - axis.pad_before +
+                   Int128{tap.tap} * axis.rate ==
                pixel;
   });
 }
@@ -347,24 +314,7 @@ void CheckLargeSources(Check& check, Axis axis, Random& random) {
   }
 }
 
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::string Printed(const std::vector<int64_t>& values) {
-  std::string text;
-  for (const int64_t value : values) {
-    text += (text.empty() ? "" : ", ") + std::to_string(value);
-  }
-  return "[" + text + "]";
-}
-
 // ---- Attributes.
-
-struct Refusal {
-  ErrorKind kind;
-  std::vector<std::string> told;  // what the message must name
-};
 
 std::optional<Refusal> RefuseValues(const Refusal& told,
                                     const std::vector<int64_t>& values,
@@ -426,7 +376,7 @@ std::optional<Refusal> RefuseAttributes(const PatchAttributes& request,
     }
   }
   if (auto refusal = RefusePaddings(request, axes)) return refusal;
-  Wide pixels = 1;
+  Int128 pixels = 1;
   for (int i = 1; i <= axes; ++i) {
     pixels = std::min(kTooMany, pixels * sizes[i]);
   }
@@ -434,7 +384,7 @@ std::optional<Refusal> RefuseAttributes(const PatchAttributes& request,
     return Refusal{ErrorKind::kInvalidArgument, {"sizes", Printed(sizes)}};
   }
   for (int i = 1; i <= axes; ++i) {
-    if (Wide{sizes[i] - 1} * rates[i] + 1 > kMax32) {
+    if (Int128{sizes[i] - 1} * rates[i] + 1 > kMax32) {
       return Refusal{ErrorKind::kInvalidArgument,
                      {"rates", Printed(rates), "sizes", Printed(sizes)}};
     }
@@ -467,17 +417,6 @@ std::vector<int64_t> HostilePaddings(Random& random, int axes) {
   }
   if (random.OneIn(15)) values.resize(random.Between(0, 12), 1);
   return values;
-}
-
-void CheckRefusal(Check& check, const std::optional<Error>& error,
-                  const Refusal& refusal, const std::string& what) {
-  check.That(error.has_value(), what, " was accepted");
-  if (!error) return;
-  check.That(error->kind == refusal.kind, what, " has the wrong kind of error");
-  for (const std::string& part : refusal.told) {
-    check.That(Contains(error->message, part), what, ": no \"", part,
-               "\" in: ", error->message);
-  }
 }
 
 // Fewer axes, for the same patches of the same pixels.
@@ -603,7 +542,7 @@ void TestHostileGrids(Check& check) {
     request.images.resize(spec.axes + 2);
     const bool positive = MostlySmallDims(random, &request.images);
     bool axes_are_valid = true;
-    std::vector<Wide> counts, pads;
+    std::vector<Int128> counts, pads;
     for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
       const WideAxis axis =
           MakeWideAxis(request.images[i - (kMostAxes - spec.axes) + 1],

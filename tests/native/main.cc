@@ -3,6 +3,7 @@
 // the tests with TEXT in their names.
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <string>
 
@@ -42,6 +43,9 @@ constexpr Test kCommonTests[] = {
     {"geometry: hostile grids", TestHostileGrids},
     {"geometry: hostile attributes", TestHostileAttributes},
     {"geometry: messages", TestMessages},
+    {"placement: shapes and axes", TestPlacements},
+    {"placement: hostile", TestHostilePlacements},
+    {"placement: messages", TestPlacementMessages},
     {"half: conversions", TestHalfConversions},
     {"half: sums", TestHalfSums},
     {"half: subnormals flushed", TestHalfWithoutSubnormals},
@@ -66,6 +70,11 @@ constexpr Test kKernelTests[] = {
     {"extract: large", TestLargeExtract},
     {"extract: shuffle plans", TestShufflePlans},
     {"extract: threads", TestExtractInThreads},
+};
+
+// Run on those levels that have vectors of other widths: nothing that these
+// test asks for SSSE3.
+constexpr Test kVectorTests[] = {
     {"fold: sweep", TestFold},
     {"fold: overlapping rows", TestFoldOfOverlappingRows},
     {"fold: large", TestLargeFold},
@@ -73,6 +82,15 @@ constexpr Test kKernelTests[] = {
     {"fold: huge patch", TestFoldOfHugePatch},
     {"fold: subnormals flushed", TestFoldOfHalfFlushed},
     {"fold: threads", TestFoldInThreads},
+    {"fold: weighted", TestWeightedFold},
+    {"fold: weighted, threads", TestWeightedFoldInThreads},
+    {"extract at: sweep", TestExtractAt},
+    {"extract at: large", TestLargeExtractAt},
+    {"extract at: threads", TestExtractAtInThreads},
+    {"fold at: sweep", TestFoldAt},
+    {"fold at: many blocks", TestFoldAtOfManyBlocks},
+    {"fold at: nothing", TestFoldAtOfNothing},
+    {"fold at: threads", TestFoldAtInThreads},
 };
 
 class Runner {
@@ -99,10 +117,13 @@ class Runner {
   bool Passes(const Test& test, const std::string& name) const {
     std::cout << name << ": " << std::flush;
     Check check(cases_);
+    const std::clock_t start = std::clock();
     test.run(check);
     const bool ok = check.failures() == 0 && check.checks() > 0;
     std::cout << (ok ? "ok, " : "FAILED, ") << check.failures() << " of "
-              << check.checks() << " checks failed" << std::endl;
+              << check.checks() << " checks failed, "
+              << (std::clock() - start) * 1000 / CLOCKS_PER_SEC
+              << " ms of processor time" << std::endl;
     return ok;
   }
 
@@ -124,7 +145,11 @@ int RunTests(int64_t cases, const std::string& only) {
       continue;
     }
     usable_instructions = level.instructions;
-    runner.Run(kKernelTests, std::string(", ") + level.name);
+    const std::string name = std::string(", ") + level.name;
+    runner.Run(kKernelTests, name);
+    if (level.instructions != Instructions::kSsse3) {
+      runner.Run(kVectorTests, name);
+    }
   }
   return runner.Finish();
 }

@@ -49,11 +49,9 @@ void CheckWritten(Check& check, const Trial& trial, Range which,
           .first;
   check.That(wrong == output.data() + end, "wrong at byte ",
              wrong - output.data(), " of ", output.size(), ", writing [",
-             which.begin, ", ", which.end, ") of ", trial.units, ", ",
-             trial.type, ", ", trial.request);
+             which.begin, ", ", which.end, ") of ", trial.units, ", ", trial);
   check.That(output.UntouchedBut(begin, end), "touched bytes beside [",
-             which.begin, ", ", which.end, ") of ", trial.units, ", ",
-             trial.type, ", ", trial.request);
+             which.begin, ", ", which.end, ") of ", trial.units, ", ", trial);
 }
 
 }  // namespace
@@ -64,6 +62,11 @@ int64_t AnyImagesBefore(Random& random, const PatchGrid& grid) {
       std::max(grid.image_rows() * grid.cols().image * grid.depth,
                grid.patch_count() * grid.patch_depth());
   return (int64_t{1} << random.Between(26, 40)) / values;
+}
+
+std::ostream& operator<<(std::ostream& out, const Trial& trial) {
+  trial.describe(out);
+  return out;
 }
 
 void CheckShares(Check& check, Random& random, const Trial& trial) {

@@ -5,13 +5,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
+#include <ostream>
 #include <vector>
 
 #include "geometry/patch_grid.h"
 #include "native/check.h"
 #include "native/random.h"
-#include "native/requests.h"
 
 namespace tf_patches {
 
@@ -22,14 +21,15 @@ int64_t AnyImagesBefore(Random& random, const PatchGrid& grid);
 
 // One run of a kernel: what was asked, and all the bytes that it should write.
 struct Trial {
-  const Request& request;
-  std::string type;
+  std::function<void(std::ostream& out)> describe;
   std::vector<char> expected;
   int64_t units;
   std::function<int64_t(int64_t unit)> begin;  // its first byte
   int64_t alignment;                           // that the kernel may rely on
   std::function<void(Range which, char* output)> kernel;
 };
+
+std::ostream& operator<<(std::ostream& out, const Trial& trial);
 
 using CheckTrial = void(Check& check, Random& random, const Trial& trial);
 

@@ -13,6 +13,10 @@ void TestHostileGrids(Check& check);
 void TestHostileAttributes(Check& check);
 void TestMessages(Check& check);
 
+void TestPlacements(Check& check);
+void TestHostilePlacements(Check& check);
+void TestPlacementMessages(Check& check);
+
 void TestHalfConversions(Check& check);
 void TestHalfSums(Check& check);
 void TestBFloat16Conversions(Check& check);
@@ -44,6 +48,16 @@ void TestFoldOfWideRows(Check& check);
 void TestFoldOfHugePatch(Check& check);
 void TestFoldOfHalfFlushed(Check& check);
 void TestFoldInThreads(Check& check);
+void TestWeightedFold(Check& check);
+void TestWeightedFoldInThreads(Check& check);
+
+void TestExtractAt(Check& check);
+void TestLargeExtractAt(Check& check);
+void TestExtractAtInThreads(Check& check);
+void TestFoldAt(Check& check);
+void TestFoldAtOfManyBlocks(Check& check);
+void TestFoldAtOfNothing(Check& check);
+void TestFoldAtInThreads(Check& check);
 
 }  // namespace tf_patches
 

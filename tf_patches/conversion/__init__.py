@@ -51,11 +51,11 @@ def to_builtin(
       functions that were `checked`; it warns of those that no two runs do alike.
 
     Raises:
-      ConversionError: A ValueError: if the model is damaged, holds none of the ops
-        or links to files elsewhere; if a fold adds more than 4096 values to a pixel,
-        or has a mode other than CONSTANT and images of unknown planes, rows or cols,
-        as has `tf.extract_volume_patches` with `plain`; if inputs cannot be generated
-        (pass `inputs`); if results differ.
+      ConversionError: A ValueError: if the model is damaged, holds none of the ops, ops
+        at positions or folds with weights or means, or links to files elsewhere; if a
+        fold adds more than 4096 values to a pixel, or has a mode other than CONSTANT
+        and images of unknown planes, rows or cols, as has `tf.extract_volume_patches`
+        with `plain`; if inputs cannot be generated (pass `inputs`); if results differ.
       OSError: If there is no model, or something at `out_dir`.
 
     Examples:

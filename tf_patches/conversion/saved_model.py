@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,25 @@ def convert(folder: Path, out: Path, ops: list[str]) -> dict[str, int]:
         model = saved_model_pb2.SavedModel.FromString((out / _GRAPH).read_bytes())
         if (count := len(model.meta_graphs)) != 1:
             raise ConversionError(f"{folder} must hold 1 MetaGraphDef, but has {count}")
-        nodes = graph.all_nodes(model.meta_graphs[0].graph_def)
-        counts = Counter(node.op for node in nodes if node.op in ops)
+        held = Counter(n.op for n in graph.all_nodes(model.meta_graphs[0].graph_def))
+        _refuse_others_of_ours(held)
+        counts = {op: count for op, count in held.items() if op in ops}
         graph.replace_ops(model.meta_graphs[0], ops)
     if not counts:
         raise ConversionError(f"Nothing to convert: no {' and no '.join(ops)} in it")
     (out / _GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     (out / "fingerprint.pb").unlink(missing_ok=True)  # of the model that it was
-    return dict(counts)
+    return counts
+
+
+def _refuse_others_of_ours(held: Iterable[str]) -> None:
+    """A model would need this package for them, so that converting it is no use."""
+    others = [op for op in held if op.startswith("TFPatches>") and op not in graph.OURS]
+    if others:
+        raise ConversionError(
+            f"{' and '.join(sorted(others))} cannot be converted: only "
+            f"{' and '.join(graph.OURS)} can"
+        )
 
 
 def _copy(folder: Path, out: Path) -> None:
