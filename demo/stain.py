@@ -1,23 +1,19 @@
 """A small model that says how much of a patch is stained."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 from skimage.color import rgb2hed
 from skimage.filters import threshold_otsu
 
 
-HAEMATOXYLIN, BROWN = 0, 2  # among the stains that scikit-image tells apart
-
-
-def stained_pixels(slide: tf.Tensor, which: int = BROWN) -> tf.Tensor:
-    """Which pixels of a slide took a stain: `[rows, cols, 1]`, 1.0 or 0.0.
+def stained_pixels(slide: tf.Tensor) -> tf.Tensor:
+    """Which pixels of a slide took the brown stain: `[rows, cols, 1]`, 1.0 or 0.0.
 
     Colour deconvolution separates the stains, and Otsu's threshold says where
     there is any.
     """
-    stain = rgb2hed(slide.numpy())[..., which, np.newaxis]
-    return tf.cast(stain > threshold_otsu(stain), tf.float32)
+    brown = rgb2hed(slide.numpy())[..., 2:]
+    return tf.cast(brown > threshold_otsu(brown), tf.float32)
 
 
 def stained_fractions(stained: tf.Tensor, size: int, stride: int) -> tf.Tensor:
