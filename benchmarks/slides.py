@@ -183,10 +183,11 @@ def main() -> None:
                 for name, (slide, _) in MEASURES.items():
                     value = _measured(name, paths[slide], threads)
                     found.setdefault((name, threads), []).append(value)
+    tissue, large = ("x".join(map(str, shape)) for shape in (TISSUE, LARGE))
     print(
         f"{SIZE}x{SIZE} every {STRIDE}; {CODEC} tiles of {TILE}x{TILE}; slides of "
-        f"{TISSUE[0]}x{TISSUE[1]} and {LARGE[0]}x{LARGE[1]} pixels; medians of {rounds} "
-        f"processes; load at the end {os.getloadavg()[0]:.1f}.\n"
+        f"{tissue} and {large} pixels; medians of {rounds} processes; load at the end "
+        f"{os.getloadavg()[0]:.1f}.\n"
     )
     print("| | 1 thread | 2 threads |\n| --- | --- | --- |")
     for name in MEASURES:
