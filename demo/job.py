@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import tf_patches
-from demo import builtin, cases, pictures, recipes, stain, vessels
+from demo import builtin, cases, pictures, recipes, slides, stain, vessels
 from demo.comparison import Case, Outcome, compare
 from demo.images import enlarge, read_pictures
 
@@ -56,6 +56,7 @@ def run(console: Console, output: Path, library: Any = tf_patches) -> int:
         "Vessels found in tiles are off from those found in the whole retina by "
         f"{', '.join(errors)}."
     )
+    paths += slides.run(console, output, slide, model)
     for path in paths:
         console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
     return 0

