@@ -78,7 +78,8 @@ $(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml custom_ops/exports.map $(LI
 # of traces, and takes g++ a sixth to a third less time than -g.
 SANITIZED := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -ffp-contract=off
 $(NATIVE)/address.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address,undefined
-$(NATIVE)/thread.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=thread
+# Few tests run threads: most of the time is the compiler's.
+$(NATIVE)/thread.passed: NATIVE_FLAGS := $(SANITIZED) -O0 -fsanitize=thread
 $(NATIVE)/thread.passed: NATIVE_ARGS := --only threads
 # As setup.py compiles them: vectors are chosen at that level alone.
 $(NATIVE)/shipped.passed: NATIVE_FLAGS := -O3 -DNDEBUG -ffp-contract=off

@@ -15,7 +15,7 @@
 namespace tf_patches {
 namespace {
 
-constexpr int64_t kDefaultCases = 5000;
+constexpr int64_t kDefaultCases = 3000;
 
 struct Test {
   const char* name;
