@@ -123,7 +123,7 @@ def check_contents(wheel):
         kind = Parser().parsestr(archive.read(f"{folder}/WHEEL").decode())
     package = {name for name in names if name.startswith("tf_patches/")}
     sources = files_under(ROOT, "tf_patches/**/*.py", "tf_patches/py.typed")
-    libraries = {f"tf_patches/{name}.so" for name in ("_ops", "_xla")}
+    libraries = {f"tf_patches/{name}.so" for name in ("_ops", "_slides", "_xla")}
     built = {*libraries, "tf_patches/_build_info.json"}
     assert package == sources | built
     assert {name for name in names - package if folder not in name} == set()
