@@ -92,15 +92,10 @@ class PlacedFolder {
   int64_t units() const { return placement_.image_rows() * blocks_.count; }
 
   void operator()(const void* patches, Range which, void* images) const {
-    for (int64_t unit = which.begin; unit < which.end; ++unit) {
-      const int64_t line = unit / blocks_.count;
-      T* const to =
-          static_cast<T*>(images) + line * blocks_.cols * blocks_.depth;
-      blocks_.template Reduce<Reducer>(
-          unit % blocks_.count, to, [&](Range block, Reducer* reducer) {
-            AddLines(static_cast<const T*>(patches), line, block, reducer);
-          });
-    }
+    blocks_.template Reduce<Reducer>(
+        which, images, [&](int64_t line, Range block, Reducer* reducer) {
+          AddLines(static_cast<const T*>(patches), line, block, reducer);
+        });
   }
 
  private:

@@ -89,16 +89,24 @@ struct Blocks {
         pixels(std::clamp<int64_t>(kBlockValues<T> / depth, 1, cols)),
         count((cols - 1) / pixels + 1) {}
 
-  // Reduces block `index` to numbers of `line`, as a Reducer does: `add_lines`
-  // adds to it the lines of patches on the pixels that it is given.
+  // Reduces the blocks `which`, counted over all lines, to numbers of `images`,
+  // as a Reducer does. `add_lines` adds to it the lines of patches over a line
+  // of the images, on the pixels that it is given.
   template <typename Reducer, typename AddLines>
-  void Reduce(int64_t index, T* line, const AddLines& add_lines) const {
-    const Range block = {index * pixels, std::min(cols, (index + 1) * pixels)};
-    for (int64_t first = 0; first < depth; first += kBlockValues<T>) {
-      const Range channels = {first, std::min(depth, first + kBlockValues<T>)};
-      Reducer reducer({block, channels, depth}, line);
-      add_lines(block, &reducer);
-      reducer.Finish();
+  void Reduce(Range which, void* images, const AddLines& add_lines) const {
+    for (int64_t unit = which.begin; unit < which.end; ++unit) {
+      const int64_t line = unit / count;
+      const int64_t index = unit % count;
+      const Range block = {index * pixels,
+                           std::min(cols, (index + 1) * pixels)};
+      for (int64_t first = 0; first < depth; first += kBlockValues<T>) {
+        const Range channels = {first,
+                                std::min(depth, first + kBlockValues<T>)};
+        Reducer reducer({block, channels, depth},
+                        static_cast<T*>(images) + line * cols * depth);
+        add_lines(line, block, &reducer);
+        reducer.Finish();
+      }
     }
   }
 

@@ -69,7 +69,7 @@ class Job:
         if not begun:
             self._file.flush()
             self._begin(head)
-        self._log = open(self._progress, "a", encoding="utf-8")  # noqa: SIM115
+        self._log = open(self._progress, "a", encoding="utf-8")  # noqa: SIM115 (finish closes it)
 
     def _begin(self, head: str) -> None:
         """Writes the request: whole, or not at all."""

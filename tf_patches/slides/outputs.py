@@ -48,7 +48,7 @@ class NpyOutput:
         self._path = path
         self._shape = tuple(shape)
         self._dtype = np.dtype(dtype)
-        self._file = open(path, "r+b" if reopen else "w+b")  # noqa: SIM115
+        self._file = open(path, "r+b" if reopen else "w+b")  # noqa: SIM115 (finish closes it)
         if reopen:
             self._check()
         else:
