@@ -100,7 +100,7 @@ def _score(
     rows, cols, _ = slide.levels[0]
     console.print(
         f"{name}: {rows} {TIMES} {cols} pixels of {slide.mpp:.3g} micrometres. "
-        f"{len(heat_map.grid.cells)} of {np.prod(heat_map.grid.counts)} patches show "
+        f"{heat_map.grid.patch_count} of {np.prod(heat_map.grid.counts)} patches show "
         f"tissue, and were scored in {seconds:.1f} s."
     )
 

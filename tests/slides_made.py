@@ -61,3 +61,9 @@ def _write(path, levels, mpp, tile, options):
                 subfiletype=int(number > 0),
                 **options,
             )
+
+
+def cells_of(grid):
+    """All wanted cells of a grid, `[count, 2]`, in the order of its patches."""
+    blocks = [grid.cells(number) for number in range(grid.block_count)]
+    return np.concatenate([np.zeros([0, 2], np.int64), *blocks])

@@ -57,7 +57,7 @@ def test_heatmap(files, tmp_path, capsys):
     drawn = tf.io.decode_png(tf.io.read_file(str(picture)))
     np.testing.assert_array_equal(drawn, slides.overlay(expected))
     said = capsys.readouterr()
-    count = len(expected.grid.cells)
+    count = expected.grid.patch_count
     assert said.out == f"{out}: 8 x 10 patches, {count} scored.\n"
     assert f"{count}/{count} patches" in said.err
 

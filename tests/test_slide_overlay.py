@@ -8,6 +8,7 @@ import tensorflow as tf
 from compare import assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slides_made import cells_of
 
 from tf_patches import slides
 
@@ -60,9 +61,9 @@ def drawn(heat_map):
 def test_cells_lie_around_the_middles_of_patches(space, sizes, strides, padding):
     heat_map = numbered(slide_of(*space), sizes, strides, padding=padding)
     expected = np.full(space, GREY)
-    for (row, col), position in zip(
-        heat_map.grid.cells, heat_map.grid.positions, strict=True
-    ):
+    cells = cells_of(heat_map.grid)
+    positions = heat_map.grid.positions(cells)
+    for (row, col), position in zip(cells, positions, strict=True):
         # A pixel is drawn if its middle lies in the cell.
         ranges = []
         for axis in (0, 1):
@@ -148,7 +149,7 @@ def test_geojson_has_a_polygon_for_each_cell(tmp_path):
     slide = slide_of(400, 300, mpp=0.25)
     heat_map = numbered(slide, 100, 50, mpp=0.5, padding="SAME", mask=mask)
     features = features_of(heat_map, tmp_path / "cells.geojson")
-    cells = heat_map.grid.cells
+    cells = cells_of(heat_map.grid)
     assert 0 < len(cells) < heat_map.scores.size
     assert len(features) == len(cells)
     for (row, col), feature in zip(cells, features, strict=True):

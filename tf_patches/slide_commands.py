@@ -180,7 +180,7 @@ def _heatmap(given: argparse.Namespace) -> None:
     if given.overlay is not None:
         slides.overlay(heat_map, given.overlay)
     rows, cols = heat_map.grid.counts
-    print(f"{given.out}: {rows} x {cols} patches, {len(heat_map.grid.cells)} scored.")
+    print(f"{given.out}: {rows} x {cols} patches, {heat_map.grid.patch_count} scored.")
 
 
 def _predict(given: argparse.Namespace) -> None:

@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import Integers, Mode, invalid
-from tf_patches.slides.grid import Grid, blocks_of, make_rows, over_mask, pair
+from tf_patches.slides.grid import (
+    Grid,
+    blocks_of,
+    make_rows,
+    over_mask,
+    pair,
+    tile_starts,
+)
 from tf_patches.slides.job import Job
 from tf_patches.slides.merging import Merging, Piece
 from tf_patches.slides.models import Predict, predict_padded, read_model, try_model
@@ -178,7 +185,7 @@ def _wanted(
     space = (view.rows, view.cols)
     sizes = pair(tiling.tile_size)
     return np.flatnonzero(
-        over_mask(mask, tiling.positions, sizes, space, min_mask_ratio)
+        over_mask(mask, tile_starts(tiling), sizes, space, min_mask_ratio)
     )
 
 

@@ -124,10 +124,7 @@ def to_geojson(
 def _features(
     heat_map: HeatMap, scores: np.ndarray, names: Sequence[str], are_classes: bool
 ) -> Iterator[dict[str, Any]]:
-    corners = _corners(heat_map).tolist()
-    for (row, col), (top, left, bottom, right) in zip(
-        heat_map.grid.cells.tolist(), corners, strict=True
-    ):
+    for (row, col), (top, left, bottom, right) in _cells(heat_map):
         values = scores[row, col]
         known = {
             name: float(value)
@@ -152,19 +149,22 @@ def _cell_size(heat_map: HeatMap) -> np.ndarray:
     return np.minimum(heat_map.grid.sizes, heat_map.grid.strides)
 
 
-def _cell_begins(heat_map: HeatMap) -> np.ndarray:
-    """Where cells begin, `[count, 2]`, in pixels of the grid's view."""
+def _margin(heat_map: HeatMap) -> np.ndarray:
+    """Pixels of the grid's view from where a patch begins to where its cell does."""
+    return (np.array(heat_map.grid.sizes) - _cell_size(heat_map)) / 2
+
+
+def _cells(heat_map: HeatMap) -> Iterator[tuple[list[int], list[float]]]:
+    """Cells, each with its top, left, bottom and right in pixels of level 0."""
     grid = heat_map.grid
-    return grid.positions + (np.array(grid.sizes) - _cell_size(heat_map)) / 2
-
-
-def _corners(heat_map: HeatMap) -> np.ndarray:
-    """Top, left, bottom and right of cells in pixels of level 0, `[count, 4]`."""
-    begins = _cell_begins(heat_map)
-    corners = np.stack([begins, begins + _cell_size(heat_map)], 1)
     rows, cols, _ = heat_map.slide.levels[0]
-    corners = np.clip(corners * heat_map.grid.view.downsample, 0, [rows, cols])
-    return np.round(corners, 2).reshape(-1, 4)
+    for number in range(grid.block_count):
+        cells = grid.cells(number)
+        begins = grid.positions(cells) + _margin(heat_map)
+        corners = np.stack([begins, begins + _cell_size(heat_map)], 1)
+        corners = np.clip(corners * grid.view.downsample, 0, [rows, cols])
+        corners = np.round(corners, 2).reshape(-1, 4)
+        yield from zip(cells.tolist(), corners.tolist(), strict=True)
 
 
 def _scores_over(
@@ -173,9 +173,9 @@ def _scores_over(
     """For each pixel of a thumbnail the score over it, or NaN."""
     shown = np.full(shape, np.nan)
     grid = heat_map.grid
-    if len(grid.cells) == 0:
+    if 0 in grid.counts:
         return shown
-    first = _cell_begins(heat_map)[0] - grid.cells[0] * np.array(grid.strides)
+    first = [begins[0] for begins in grid.starts] + _margin(heat_map)
     scale = heat_map.slide.thumbnail_downsample(most) / grid.view.downsample
     pixels, cells = [], []
     for axis in (0, 1):

@@ -119,7 +119,7 @@ def score(
         "dtype": dtype.name,
     }
     job = Job(output, shape, dtype, np.nan, request, resume)
-    with progress_bar(len(grid.cells), progress) as advance:
+    with progress_bar(grid.patch_count, progress) as advance:
         for number in job.done:
             advance(int(grid.begins[number + 1] - grid.begins[number]), is_new=False)
         for number, block in _blocks(grid, job.done, service, parallel_reads):

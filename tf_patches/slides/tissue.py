@@ -47,30 +47,32 @@ def read_mask(mask: Any, thumbnail: Callable[[], np.ndarray]) -> np.ndarray | No
 
 
 def covered_ratio(
-    mask: np.ndarray, begin: np.ndarray, sizes: tuple[int, int], size: tuple[int, int]
+    mask: np.ndarray,
+    starts: tuple[np.ndarray, np.ndarray],
+    sizes: tuple[int, int],
+    size: tuple[int, int],
 ) -> np.ndarray:
-    """The part of each patch that is under the mask, 0 to 1.
+    """The part of each patch that is under the mask, 0 to 1, `[rows, cols]`.
 
-    Patches of `sizes` begin at pixels `begin`, `[count, 2]`, of a slide of `size`. What
-    lies outside of the slide is no tissue.
+    Patches of `sizes` begin at the rows and cols `starts` of a slide of `size`. What
+    lies outside of the slide is no tissue. A patch over nothing has exactly 0.
     """
-    scale = np.array(mask.shape) / np.array(size)
-    (top, left), (bottom, right) = (
-        np.clip(corner * scale, 0, mask.shape).T
-        for corner in (begin, begin + np.array(sizes))
-    )
-    areas = np.pad(mask.astype(np.float64), [(1, 0), (1, 0)]).cumsum(0).cumsum(1)
+    covered = mask.astype(np.float64)
+    for axis, begins in enumerate(starts):
+        covered = np.moveaxis(covered, axis, 0)
+        before_end, before_begin = (
+            _sum_before(covered, np.clip(pixels, 0, size[axis]), size[axis])
+            for pixels in (begins + sizes[axis], begins)
+        )
+        whole = sizes[axis] * mask.shape[axis] / size[axis]
+        covered = np.moveaxis((before_end - before_begin) / whole, 0, axis)
+    return np.minimum(covered, 1.0)
 
-    def area(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """The mask's area above and left of points, between whole pixels too."""
-        row = np.minimum(rows.astype(np.int64), mask.shape[0] - 1)
-        col = np.minimum(cols.astype(np.int64), mask.shape[1] - 1)
-        down, across = rows - row, cols - col
-        above = areas[row, col] * (1 - across) + areas[row, col + 1] * across
-        below = areas[row + 1, col] * (1 - across) + areas[row + 1, col + 1] * across
-        return above * (1 - down) + below * down
 
-    inside = (
-        area(bottom, right) - area(top, right) - area(bottom, left) + area(top, left)
-    )
-    return np.clip(inside / np.prod(np.array(sizes) * scale), 0.0, 1.0)
+def _sum_before(values: np.ndarray, pixels: np.ndarray, size: int) -> np.ndarray:
+    """The sum of the values before pixels, of `size` pixels that the values cover."""
+    index, rest = np.divmod(pixels * len(values), size)
+    part = (rest / size).reshape(-1, *[1] * (values.ndim - 1))
+    sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, 0)])
+    ends = np.concatenate([values, values[:1]])  # nothing of the added one is counted
+    return sums[index] + part * ends[index]
