@@ -87,7 +87,7 @@ class Merging:
         numbers = [n for n in self._numbers_over(piece) if n in self._kept]
         size = np.subtract(piece.end, piece.begin).tolist()
         merged = self._tiling.merge_part(
-            self._together_again(numbers),
+            self._together_again(numbers, piece),
             piece.begin,
             size,
             self._blend,
@@ -106,14 +106,16 @@ class Merging:
         left = height - np.min(np.diff(starts), initial=height)
         return np.empty([rows, len(self._cols.starts), left, *rest], self._dtype)
 
-    def _together_again(self, numbers: Sequence[int]) -> tf.Tensor:
-        """Tiles `[1, count, *tile_shape]`; rows that were finished hold anything."""
+    def _together_again(self, numbers: Sequence[int], piece: Piece) -> tf.Tensor:
+        """Tiles `[1, count, *tile_shape]`; outside of the piece they hold anything."""
         if len(self._scratch) < len(numbers):
             self._scratch = _aligned([len(numbers), *self._tile_shape], self._dtype)
         tiles = self._scratch[: len(numbers)]
         for tile, number in zip(tiles, numbers, strict=True):
             kept = self._kept[number]
-            tile[len(tile) - len(kept) :] = kept
+            left = self._cols.starts[number % len(self._cols.starts)]
+            cols = slice(max(0, piece.begin[1] - left), piece.end[1] - left)
+            tile[len(tile) - len(kept) :, cols] = kept[:, cols]
         return _as_tensor(tiles[np.newaxis])
 
     def _numbers_over(self, piece: Piece) -> Iterator[int]:
