@@ -1,5 +1,6 @@
 """Heat maps of slides: right scores, and nothing lost when the work is interrupted."""
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -173,6 +174,7 @@ def test_resumes_after_any_batch(path, tmp_path):
     assert isinstance(whole, np.memmap)
     np.testing.assert_allclose(whole, expected_scores(), rtol=1e-6)
     (tmp_path / "whole.npy").rename(tmp_path.parent / "whole.npy")
+    (tmp_path / "whole.npy.json").unlink()
     for calls in (2, 3, 9, 16, 24):
         with pytest.raises(StoppedError):
             score(path, stopping_after(calls), output=out)
@@ -180,11 +182,12 @@ def test_resumes_after_any_batch(path, tmp_path):
         done = len((tmp_path / "scores.npy.progress").read_text().splitlines()) - 1
         counting = mock.Mock(side_effect=mean_and_max)
         resumed = score(path, counting, output=out, resume=True)
-        assert names(tmp_path) == ["scores.npy"]
+        assert names(tmp_path) == ["scores.npy", "scores.npy.json"]
         assert out.read_bytes() == (tmp_path.parent / "whole.npy").read_bytes()
         np.testing.assert_array_equal(resumed.scores, whole)
         assert counting.call_count == 1 + resumed.grid.block_count - done
-        out.unlink()
+        for name in names(tmp_path):
+            (tmp_path / name).unlink()
 
 
 def test_resumes_after_several_stops(path, tmp_path):
@@ -269,11 +272,66 @@ def test_a_result_is_replaced_at_the_end_only(path, tmp_path):
     np.testing.assert_array_equal(np.load(out), np.ones(3))
     score(path, output=out, resume=True)
     np.testing.assert_array_equal(np.load(out), score(path).scores)
-    assert names(tmp_path) == ["scores.npy"]
+    assert names(tmp_path) == ["scores.npy", "scores.npy.json"]
+
+
+def test_a_finished_result_is_not_computed_again(path, tmp_path):
+    out = tmp_path / "scores.npy"
+    score(path, output=out)
+    counting = mock.Mock(side_effect=mean_and_max)
+    again = score(path, counting, output=out, resume=True)
+    assert counting.call_count == 1  # the model is tried
+    np.testing.assert_array_equal(again.scores, score(path).scores)
+    other = score(path, output=out, stride=11, resume=True)
+    np.testing.assert_array_equal(other.scores, score(path, stride=11).scores)
+    assert score(path, output=out, resume=True).scores.shape == again.scores.shape
+
+
+def test_a_finished_result_is_told_from_one_that_stopped_later(path, tmp_path):
+    """The record of the old result does not stand for the new one."""
+    out = tmp_path / "scores.npy"
+    score(path, output=out)
+    old = out.read_bytes()
+    with pytest.raises(StoppedError):
+        score(path, stopping_after(5), output=out)
+    assert out.read_bytes() == old
+    counting = mock.Mock(side_effect=mean_and_max)
+    score(path, counting, output=out, resume=True)
+    assert counting.call_count > 1
+    assert out.read_bytes() == old
+
+
+def test_another_model_is_not_taken_for_the_same(path, tmp_path):
+    out, file = tmp_path / "scores.npy", tmp_path / "model.keras"
+    model = keras.Sequential([keras.Input([20, 20, 3]), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2))
+    model.save(file)
+    with (
+        mock.patch.object(slides.job.Job, "mark", side_effect=[None] * 3 + [OSError]),
+        pytest.raises(OSError),
+    ):
+        score(path, model, output=out)
+    model.layers[-1].bias.assign([1, 2])
+    with pytest.raises(INVALID, match="belongs to another request"):
+        score(path, model, output=out, resume=True)
+    resumed = score(path, str(file), output=out, resume=True).scores
+    np.testing.assert_array_equal(resumed, score(path, file).scores)
+
+
+def test_one_process_writes_an_output(path, tmp_path):
+    out = tmp_path / "scores.npy"
+    with open(tmp_path / "scores.npy.progress", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(
+            tf.errors.FailedPreconditionError,
+            match=r"Another process writes .*scores\.npy\. Wait",
+        ):
+            score(path, output=out)
+    assert names(tmp_path) == ["scores.npy.progress"]
+    score(path, output=out)
 
 
 def test_zarr(path, tmp_path):
-    pytest.importorskip("zarr")
     out = tmp_path / "scores.zarr"
     for resume in (False, True, True):
         with pytest.raises(StoppedError):
@@ -281,7 +339,7 @@ def test_zarr(path, tmp_path):
         assert names(tmp_path) == ["scores.zarr.partial", "scores.zarr.progress"]
     resumed = score(path, output=out, resume=True).scores
     np.testing.assert_array_equal(resumed[:], score(path).scores)
-    assert names(tmp_path) == ["scores.zarr"]
+    assert names(tmp_path) == ["scores.zarr", "scores.zarr.json"]
 
 
 def test_zarr_is_missing(path, tmp_path, monkeypatch):
@@ -360,7 +418,9 @@ def test_a_full_disk(path, tmp_path):
         out = tmp_path / f"{limit}.npy"
         resumed = score(path, output=out, resume=True).scores
         np.testing.assert_array_equal(resumed, expected)
-    assert names(tmp_path) == ["0.npy", "100.npy", "1000.npy"]
+    assert names(tmp_path) == sorted(
+        f"{limit}.npy{end}" for limit in (0, 100, 1000) for end in ("", ".json")
+    )
 
 
 def test_progress_that_cannot_grow(path, tmp_path):

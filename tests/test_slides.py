@@ -169,6 +169,23 @@ def test_means_in_strips(path, monkeypatch):
     np.testing.assert_array_equal(view.read([0, 0, view.rows, view.cols]), whole)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+@pytest.mark.parametrize("scale", [1.1, 1.3, 2.4, 3.7, 12.5])
+def test_means_have_the_same_bits_in_graphs(dtype, scale):
+    """Even of numbers whose means lie halfway between two others, as at 2.4."""
+    limits = np.iinfo(dtype)
+    random = np.random.default_rng(7)
+    image = random.integers(limits.min, limits.max + 1, [300, 260, 1]).astype(dtype)
+    view = slides.open(tf.constant(image), mpp=1).view(mpp=scale)
+    region = [0, 0, view.rows, view.cols]
+    eager = view.read(region)
+    compiled = tf.function(lambda: view.read(region))()
+    np.testing.assert_array_equal(eager, compiled)
+    for row in (0, view.rows // 2, view.rows - 1):
+        part = view.read([row, 1, 1, view.cols - 1])
+        np.testing.assert_array_equal(part, eager[row : row + 1, 1:])
+
+
 def test_power_and_overrides(path):
     with pytest.raises(INVALID, match=r"does not say its power.*power=…"):
         slides.open(path).view(power=10)

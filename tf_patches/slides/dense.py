@@ -1,5 +1,6 @@
 """Predictions for the pixels of a slide, merged of overlapping tiles as they come."""
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -21,7 +22,14 @@ from tf_patches.slides.grid import (
 )
 from tf_patches.slides.job import Job
 from tf_patches.slides.merging import Merging, Piece
-from tf_patches.slides.models import Predict, predict_padded, read_model, try_model
+from tf_patches.slides.models import (
+    Predict,
+    load_model,
+    predict_padded,
+    read_model,
+    try_model,
+    weights_digest,
+)
 from tf_patches.slides.progress import Advance, progress_bar
 from tf_patches.slides.resolution import View
 from tf_patches.slides.slide import Slide, open_slide
@@ -77,8 +85,10 @@ def predict(
       output: A file for the result, `.npy`, `.zarr`, or `.tif`: a tiled TIFF with
         smaller levels, means or, of integers, every second pixel. By default the result
         is in memory.
-      resume: Whether to go on with an `output` that the same request began, with the
-        same model. The result has the same bits as without the interruption.
+      resume: Whether to go on with an `output` that the same request began. A model is
+        the same if its weights are; functions are not compared. The result has the same
+        bits as without the interruption. A finished `output` of the same request is
+        returned as it is.
       progress: Whether to show a bar with tiles a second and the time left.
       remainder: As for `Tiling`: what happens where the last tile does not end with the
         slide.
@@ -117,6 +127,7 @@ def predict(
     tiling = Tiling(
         [view.rows, view.cols], tile_size, overlap, remainder=remainder, mode=mode
     )
+    model = load_model(model)
     run = read_model(model)
     tile = _try_model(run, view, tiling, batch_size)
     tiling = _with_whole_scale(tiling, tile.shape[:2])
@@ -127,6 +138,7 @@ def predict(
     shape = [*merging.size, *sample.shape[2:]]
     request = {
         "slide": slide.identity(),
+        "model": weights_digest(model),
         "tiles": make_rows(view, tiling, wanted).fingerprint(),
         "batch_size": batch_size,
         "blend": _name_of(blend),
@@ -135,17 +147,19 @@ def predict(
         "dtype": sample.dtype.name,
     }
     job = Job(output, shape, sample.dtype, 0, request, resume)
-    band = next(n for n in itertools.count() if n not in job.done)
-    todo = wanted[_first_needed(wanted, merging, band, batch_size) :]
-    grid = make_rows(view, tiling, todo)
-    with progress_bar(len(wanted), progress) as advance:
-        advance(len(wanted) - len(todo), is_new=False)
-        batches = _batches(run, grid, batch_size, parallel_reads, advance)
-        for piece, pixels in _merged(merging, band, todo, batches):
-            job.output.write(*piece.begin, reduced(pixels))
-            if piece.is_last:
-                job.mark(piece.band)
-    return job.finish(_mpp(slide, view, tiling, merging))
+    with contextlib.closing(job):
+        if not job.is_finished:
+            band = next(n for n in itertools.count() if n not in job.done)
+            todo = wanted[_first_needed(wanted, merging, band, batch_size) :]
+            grid = make_rows(view, tiling, todo)
+            with progress_bar(len(wanted), progress) as advance:
+                advance(len(wanted) - len(todo), is_new=False)
+                batches = _batches(run, grid, batch_size, parallel_reads, advance)
+                for piece, pixels in _merged(merging, band, todo, batches):
+                    job.output.write(*piece.begin, reduced(pixels))
+                    if piece.is_last:
+                        job.mark(piece.band)
+        return job.finish(_mpp(slide, view, tiling, merging))
 
 
 def _try_model(run: Predict, view: View, tiling: Tiling, batch_size: int) -> np.ndarray:

@@ -3,8 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from tf_patches.arguments import invalid
 from tf_patches.slides.heat_map import HeatMap
+from tf_patches.slides.outputs import write_whole
 
 # Colors at equal distances of matplotlib's perceptually uniform maps of these names,
 # by S. van der Walt and N. Smith (CC0).
@@ -79,7 +79,7 @@ def overlay(
     picture[is_shown] = np.rint(blended).astype(np.uint8)
     if path is not None:
         png = tf.io.encode_png(picture).numpy()
-        _write_whole(path, lambda file: file.write(png))
+        write_whole(path, lambda file: file.write(png))
     return picture
 
 
@@ -118,7 +118,7 @@ def to_geojson(
             head = ","
         file.write(b"\n]}\n" if head == "," else (head + "]}\n").encode())
 
-    _write_whole(path, write)
+    write_whole(path, write)
 
 
 def _features(
@@ -241,14 +241,3 @@ def _read_limits(limits: Any, scores: np.ndarray) -> tuple[float, float]:
     if finite.size == 0 or (finite.min() >= 0 and finite.max() <= 1):
         return 0.0, 1.0
     return float(finite.min()), float(finite.max())
-
-
-def _write_whole(path: str | os.PathLike[str], write: Callable[[Any], Any]) -> None:
-    """Writes a file that appears when it is whole."""
-    path = Path(path)
-    new = path.with_name(path.name + ".new")
-    with open(new, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)

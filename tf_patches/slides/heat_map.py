@@ -1,5 +1,6 @@
 """A score for each patch of a slide, laid out over the slide."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,13 @@ import tensorflow as tf
 from tf_patches.arguments import Integers, Mode
 from tf_patches.slides.grid import Grid, blocks_of, read_count
 from tf_patches.slides.job import Job
-from tf_patches.slides.models import predict_padded, read_model, try_model
+from tf_patches.slides.models import (
+    load_model,
+    predict_padded,
+    read_model,
+    try_model,
+    weights_digest,
+)
 from tf_patches.slides.outputs import runs
 from tf_patches.slides.progress import progress_bar
 from tf_patches.slides.service import find_dispatcher, served
@@ -68,7 +75,9 @@ def score(
       stride: As for `Slide.patches`.
       batch_size: How many patches the model sees at a time.
       output: A `.npy` or `.zarr` file for the scores; by default they are in memory.
-      resume: Whether to go on with an `output` that the same request began.
+      resume: Whether to go on with an `output` that the same request began. A model is
+        the same if its weights are; functions are not compared. A finished `output` of
+        the same request is returned as it is.
       service: The address of a dispatcher of tf.data service, "grpc://HOST:PORT", that
         `python -m tf_patches slide-dispatcher` started: its workers, `slide-worker`,
         read the slide.
@@ -107,28 +116,34 @@ def score(
         mpp=mpp,
         power=power,
     )
+    model = load_model(model)
     predict = read_model(model)
     sample = try_model(predict, grid.view.source, grid.sizes, batch_size)
     shape = [*grid.counts, *sample.shape]
     dtype = sample.dtype if sample.dtype.kind in "fc" else np.dtype(np.float32)
     request = {
         "slide": slide.identity(),
+        "model": weights_digest(model),
         "grid": grid.fingerprint(),
         "batch_size": batch_size,
         "scores": shape,
         "dtype": dtype.name,
     }
     job = Job(output, shape, dtype, np.nan, request, resume)
-    with progress_bar(grid.patch_count, progress) as advance:
-        for number in job.done:
-            advance(int(grid.begins[number + 1] - grid.begins[number]), is_new=False)
-        for number, block in _blocks(grid, job.done, service, parallel_reads):
-            scores = predict_padded(predict, block["patches"], batch_size)
-            for row, col, which in runs(block["cell"].numpy()):
-                job.output.write(row, col, scores[which][np.newaxis])
-            job.mark(number)
-            advance(len(scores))
-    return HeatMap(job.finish(), slide, grid)
+    with contextlib.closing(job):
+        if not job.is_finished:
+            blocks = _blocks(grid, job.done, service, parallel_reads)
+            with progress_bar(grid.patch_count, progress) as advance:
+                for number in job.done:
+                    begin, end = grid.begins[number : number + 2].tolist()
+                    advance(end - begin, is_new=False)
+                for number, block in blocks:
+                    scores = predict_padded(predict, block["patches"], batch_size)
+                    for row, col, which in runs(block["cell"].numpy()):
+                        job.output.write(row, col, scores[which][np.newaxis])
+                    job.mark(number)
+                    advance(len(scores))
+        return HeatMap(job.finish(), slide, grid)
 
 
 def _blocks(

@@ -1,5 +1,7 @@
 """Work in units that can be interrupted at any moment, and goes on later."""
 
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_patches.arguments import invalid
 from tf_patches.slides.outputs import (
@@ -16,6 +19,7 @@ from tf_patches.slides.outputs import (
     TiffOutput,
     ZarrOutput,
     open_zarr,
+    write_whole,
 )
 from tf_patches.slides.tiff import TiffImage
 
@@ -32,7 +36,8 @@ class Job:
 
     While it is written the result has the name `OUT.partial`; `OUT.progress` lists the
     request, then the units whose numbers are safely in it. Only a whole result gets the
-    name `OUT`. Without a path the result is in memory.
+    name `OUT`, and its request the name `OUT.json`. Without a path the result is in
+    memory.
     """
 
     def __init__(
@@ -45,6 +50,8 @@ class Job:
         resume: bool,
     ) -> None:
         self.done: set[int] = set()
+        self.is_finished = False
+        self._opened = contextlib.ExitStack()
         self._path = None if path is None else Path(path)
         if self._path is None:
             if resume:
@@ -56,43 +63,41 @@ class Job:
         if kind is None:
             names = ", ".join(_KINDS)
             invalid(f"output must end with one of {names}, but got {str(path)!r}.")
-        self._partial = self._path.with_name(self._path.name + ".partial")
-        self._progress = self._path.with_name(self._path.name + ".progress")
-        head = json.dumps(request, sort_keys=True)
-        begun = resume and self._progress.exists() and self._partial.exists()
-        if begun:
-            self.done = self._read_progress(head)
-        else:  # or else it would tell of a result that is not there any more
-            self._progress.unlink(missing_ok=True)
-        self._file = kind(self._partial, shape, dtype, fill, begun)
-        self.output = self._file
-        if not begun:
-            self._file.flush()
-            self._begin(head)
-        self._log = open(self._progress, "a", encoding="utf-8")  # noqa: SIM115 (finish closes it)
-
-    def _begin(self, head: str) -> None:
-        """Writes the request: whole, or not at all."""
-        new = self._progress.with_name(self._progress.name + ".new")
-        with open(new, "w", encoding="utf-8") as file:
-            file.write(head + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self._progress)
-
-    def _read_progress(self, head: str) -> set[int]:
-        text = self._progress.read_text(encoding="utf-8")
-        first, *lines = text.split("\n")
-        if first != head:
-            invalid(
-                f"{self._progress} belongs to another request, {first}, not to {head}. "
-                "Repeat that request, or write to another output, or leave resume out."
+        self._head = json.dumps(request, sort_keys=True) + "\n"
+        self._record = _beside(self._path, ".json")
+        partial = _beside(self._path, ".partial")
+        progress = _beside(self._path, ".progress")
+        if resume and not progress.exists() and self._has_the_result():
+            self.is_finished = True
+            return
+        with contextlib.ExitStack() as opened:
+            self._progress = opened.enter_context(
+                contextlib.closing(_Progress(progress, self._head))
             )
-        whole = lines[:-1]  # what follows the last newline was not all written
-        if not text.endswith("\n"):
-            kept = "\n".join([first, *whole]) + "\n"
-            os.truncate(self._progress, len(kept.encode()))
-        return {int(line) for line in whole if line}
+            begun = resume and partial.exists() and self._progress.is_begun
+            if begun:
+                self.done = self._progress.read()
+            else:  # or else it would tell of a result that is not there any more
+                self._progress.clear()
+            self._file = opened.enter_context(
+                contextlib.closing(kind(partial, shape, dtype, fill, begun))
+            )
+            self.output = self._file
+            if not begun:
+                self._file.flush()
+                self._progress.begin()
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Closes the files; a later job can go on with them."""
+        self._opened.close()
+
+    def _has_the_result(self) -> bool:
+        """Whether an earlier job has finished the same request."""
+        assert self._path is not None
+        if not self._path.exists() or not self._record.exists():
+            return False
+        return self._record.read_text(encoding="utf-8") == self._head
 
     def mark(self, unit: int) -> None:
         """Notes that a unit is in the output, after making sure that it is."""
@@ -100,19 +105,87 @@ class Job:
         if self._path is None:
             return
         self._file.flush()
-        self._log.write(f"{unit}\n")
-        self._log.flush()
-        os.fsync(self._log.fileno())
+        self._progress.add(unit)
 
     def finish(self, mpp: float | None = None) -> Any:
         """Gives the result its name; returns it as an array."""
         if self._path is None:
             return self._in_memory.array
-        self._file.flush()
-        self._log.close()
-        self._file.finish(self._path, mpp)
-        self._progress.unlink()
+        if not self.is_finished:
+            self._file.flush()
+            self._record.unlink(missing_ok=True)  # it tells of an earlier result
+            self._file.finish(self._path, mpp)
+            write_whole(self._record, lambda file: file.write(self._head.encode()))
+            self._progress.remove()
+            self._opened.close()
         return open_result(self._path)
+
+
+class _Progress:
+    """The file of a request and of the units that are done; one process has it."""
+
+    def __init__(self, path: Path, head: str) -> None:
+        self._path = path
+        self._head = head
+        self._file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (close closes it)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise tf.errors.FailedPreconditionError(
+                None,
+                None,
+                f"Another process writes {path.with_suffix('')}. Wait for it, or write "
+                "to another output.",
+            ) from None
+        self._file.seek(0)
+        self._text = self._file.read()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a request was written, all of it."""
+        return "\n" in self._text
+
+    def read(self) -> set[int]:
+        """The units that are done."""
+        first, *lines = self._text.split("\n")
+        if first + "\n" != self._head:
+            invalid(
+                f"{self._path} belongs to another request, {first}, not to "
+                f"{self._head.strip()}. Repeat that request, write to another output, "
+                "or leave resume out."
+            )
+        *whole, torn = lines  # a line without its end was not all written
+        kept = self._text.removesuffix(torn)
+        self._file.truncate(len(kept.encode()))
+        return {int(line) for line in whole if line}
+
+    def clear(self) -> None:
+        self._file.truncate(0)
+        os.fsync(self._file.fileno())
+
+    def begin(self) -> None:
+        self._write(self._head)
+
+    def add(self, unit: int) -> None:
+        self._write(f"{unit}\n")
+
+    def remove(self) -> None:
+        self._path.unlink()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what could not be written was reported
+            self._file.close()
+
+    def _write(self, text: str) -> None:
+        """Returns when the text will outlive the process and the machine."""
+        self._file.write(text)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def open_result(path: str | os.PathLike[str]) -> Any:

@@ -1,7 +1,8 @@
 """Models of any kind, as a function of a batch of patches."""
 
+import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,35 @@ from tf_patches.slides.resolution import Source
 Predict = Callable[[tf.Tensor], np.ndarray]
 
 
+def load_model(model: Any) -> Any:
+    """The model of a path; what is no path is a model."""
+    return _load(Path(model)) if isinstance(model, (str, os.PathLike)) else model
+
+
+def weights_digest(model: Any) -> str | None:
+    """What tells the weights of a model from others; a function has none."""
+    signatures = getattr(model, "signatures", None)
+    owners = [model]
+    if isinstance(signatures, Mapping):
+        owners += signatures.values()
+    for owner in owners:
+        variables = getattr(owner, "variables", None)
+        if isinstance(variables, Sequence) and variables:
+            break
+    else:
+        return None
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def read_model(model: Any) -> Predict:
-    """A Keras model, a SavedModel, the path of either, or a function.
+    """A Keras model, a SavedModel, or a function.
 
     Keras models get patches of the dtype that they compute with, others get them as the
     slide has them. Both get numbers from 0 to 255.
     """
-    if isinstance(model, (str, os.PathLike)):
-        model = _load(Path(model))
     if _is_keras(model):
         return _of_keras(model)
     signatures = getattr(model, "signatures", None)

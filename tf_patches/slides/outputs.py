@@ -1,10 +1,11 @@
 """Where results go that may be larger than memory."""
 
+import contextlib
 import itertools
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,7 +49,7 @@ class NpyOutput:
         self._path = path
         self._shape = tuple(shape)
         self._dtype = np.dtype(dtype)
-        self._file = open(path, "r+b" if reopen else "w+b")  # noqa: SIM115 (finish closes it)
+        self._file = open(path, "r+b" if reopen else "w+b")  # noqa: SIM115 (close closes it)
         if reopen:
             self._check()
         else:
@@ -96,6 +97,10 @@ class NpyOutput:
         """Returns when everything written will outlive the process and the machine."""
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what could not be written was reported
+            self._file.close()
 
     def finish(self, path: Path, mpp: float | None) -> None:
         """Gives the whole result its name."""
@@ -147,10 +152,24 @@ class ZarrOutput:
     def flush(self) -> None:
         os.sync()  # the files of chunks are many
 
+    def close(self) -> None:
+        """Nothing is open between writes."""
+
     def finish(self, path: Path, mpp: float | None) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(self._path, path)
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[Any], Any]) -> None:
+    """Writes a file that appears when it is whole."""
+    path = Path(path)
+    new = path.with_name(path.name + ".new")
+    with open(new, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
 
 
 def _zarr() -> Any:

@@ -12,7 +12,11 @@ from tf_patches.arguments import invalid
 TOLERANCE = 0.05
 
 # Pixels of a level that are read at a time where means of them are wanted.
-_PIXELS_AT_ONCE = 4e6
+_PIXELS_AT_ONCE = 2e6
+
+# Shares are multiples of 1/_SHARES: sums of pixels of 16 bits or less are exact in
+# float64 then, and have the same bits whichever way a graph computes them.
+_SHARES = 2.0**18
 
 
 class Level(NamedTuple):
@@ -127,7 +131,7 @@ class View(NamedTuple):
         last = _floor(tf.cast(end, tf.float64) * self.scale) + 1
         last = tf.maximum(tf.minimum(last, limits), first)
         pixels = self.source.read(self.level, tf.concat([first, last - first], 0))
-        pixels = tf.cast(pixels, tf.float32)
+        pixels = tf.cast(pixels, tf.float64)
         for axis in (0, 1):
             pixels = self._mean(pixels, axis, begin[axis], end[axis], first[axis])
         if self.source.dtype.is_integer:
@@ -149,7 +153,7 @@ class View(NamedTuple):
             left = tf.maximum(tf.cast(pixel, tf.float64), start)
             right = tf.minimum(tf.cast(pixel + 1, tf.float64), start + self.scale)
             share = tf.maximum(right - left, 0) / self.scale
-            share = tf.reshape(tf.cast(share, tf.float32), shape)
+            share = tf.reshape(tf.round(share * _SHARES) / _SHARES, shape)
             index = tf.clip_by_value(pixel - first, 0, tf.maximum(last, 0))
             total += share * tf.gather(pixels, index, axis=axis)
         return total
