@@ -17,6 +17,7 @@ from slides_made import cells_of, stained, write_slide
 import tf_patches
 from tf_patches import slides
 from tf_patches.slides import grid as grid_module
+from tf_patches.slides.models import load_model, weights_digest
 
 IMAGE = stained(157, 211)
 GRID = {"size": 20, "stride": 10, "padding": "SAME"}
@@ -94,6 +95,7 @@ def test_models_of_all_kinds(path, tmp_path):
         tmp_path / "exported",
         tf.saved_model.load(tmp_path / "exported"),
     ):
+        assert weights_digest(load_model(kind)) == weights_digest(model) is not None
         np.testing.assert_allclose(
             score(path, kind).scores, expected.scores, rtol=1e-4, atol=1e-5
         )
