@@ -7,6 +7,7 @@
 #include "geometry/axis.h"
 #include "native/check.h"
 #include "native/random.h"
+#include "native/requests.h"
 #include "native/tests.h"
 
 namespace tf_patches {
@@ -60,28 +61,28 @@ Axis AnyAxis(Random& random) {
 
 }  // namespace
 
-void TestBands(Check& check) {
-  for (int64_t seed = 0; seed < check.cases(); ++seed) {
-    Random random(seed);
-    const Axis axis = AnyAxis(random);
-    const int64_t begin =
-        random.OneIn(2) ? 0 : random.Between(0, axis.image - 1);
-    const Range cols = {begin, random.OneIn(2)
-                                   ? axis.image
-                                   : random.Between(begin + 1, axis.image)};
-    const std::vector<Band> bands = FindBands(axis, cols);
-    int64_t twice = 0;
-    const std::vector<Taps> taps = TapsOf(bands, cols, axis.stride, &twice);
-    check.Equal(twice, int64_t{0}, "columns told twice, seed ", seed);
-    for (int64_t col = cols.begin; col < cols.end; ++col) {
-      check.That(Same(taps[col - cols.begin], axis.TapsOver(col)), "column ",
-                 col, " of ", cols.begin, " to ", cols.end, ", seed ", seed);
-    }
-    // However wide the image is: some at either border, and one turn of them.
-    const int64_t most = 3 * (axis.EffectiveSize() + axis.stride) + 2;
-    check.That(static_cast<int64_t>(bands.size()) <= most, bands.size(),
-               " bands, seed ", seed);
+void BandsCase(Check& check, Random& random) {
+  const Axis axis = AnyAxis(random);
+  const int64_t begin = random.OneIn(2) ? 0 : random.Between(0, axis.image - 1);
+  const Range cols = {begin, random.OneIn(2)
+                                 ? axis.image
+                                 : random.Between(begin + 1, axis.image)};
+  const std::vector<Band> bands = FindBands(axis, cols);
+  int64_t twice = 0;
+  const std::vector<Taps> taps = TapsOf(bands, cols, axis.stride, &twice);
+  check.Equal(twice, int64_t{0}, "columns told twice of ", axis);
+  for (int64_t col = cols.begin; col < cols.end; ++col) {
+    check.That(Same(taps[col - cols.begin], axis.TapsOver(col)), "column ", col,
+               " of ", cols.begin, " to ", cols.end, ", ", axis);
   }
+  // However wide the image is: some at either border, and one turn of them.
+  const int64_t most = 3 * (axis.EffectiveSize() + axis.stride) + 2;
+  check.That(static_cast<int64_t>(bands.size()) <= most, bands.size(),
+             " bands of ", axis);
+}
+
+void TestBands(Check& check) {
+  ForEachSeed(check.cases(), [&](Random& random) { BandsCase(check, random); });
 }
 
 }  // namespace tf_patches

@@ -80,6 +80,11 @@ int64_t AnyElementBytes(Random& random) {
 
 }  // namespace
 
+void ExtractCase(Check& check, Random& random) {
+  const Request request = RandomRequest(random);
+  CheckExtract(check, random, request, AnyElementBytes(random), CheckShares);
+}
+
 void TestExtract(Check& check) {
   ForEachRequest(check.cases(), [&](const Request& request, Random& random) {
     CheckExtract(check, random, request, 1, CheckShares);
@@ -118,7 +123,7 @@ void TestManySmallPatches(Check& check) {
 // patches of more rows than are copied at once.
 void TestLargeExtract(Check& check) {
   const AxisSpec small = {3, 1, 1}, tall = {99, 20, 1}, wide = {67, 1, 1};
-  const AxisSpec taller = {1500, 700, 1}, point;
+  const AxisSpec taller = {1500, 700, 1};
   Random random(1);
   CheckExtract(check, random,
                Flat({1, 700, 901, 7}, small, small, Padding::kSame), 1,

@@ -193,14 +193,17 @@ constexpr Type kWeightedTypes[] = {
     {"uint64", Number::kUint64, CheckWeightedFold<uint64_t>},
 };
 
+const Type& AnyWeightedType(Random& random) {
+  return kWeightedTypes[random.Between(0, std::size(kWeightedTypes) - 1)];
+}
+
 void CheckWeightedFolds(Check& check, int64_t n, CheckTrial* check_trial) {
-  ForEachRequest(
-      check.cases() / 2, [&](const Request& request, Random& random) {
-        if (!random.OneIn(n)) return;
-        const Type& type =
-            kWeightedTypes[random.Between(0, std::size(kWeightedTypes) - 1)];
-        type.check(check, random, request, type, check_trial);
-      });
+  ForEachRequest(check.cases() / 2,
+                 [&](const Request& request, Random& random) {
+                   if (!random.OneIn(n)) return;
+                   const Type& type = AnyWeightedType(random);
+                   type.check(check, random, request, type, check_trial);
+                 });
 }
 
 // A few pixels under a patch of 8 GiB, of which only their values are read: the
@@ -223,6 +226,16 @@ void CheckFoldOfHugePatch(Check& check, int64_t rows, const AxisSpec& down) {
 }
 
 }  // namespace
+
+void FoldCase(Check& check, Random& random) {
+  const Type& type = AnyType(random);
+  type.check(check, random, RandomRequest(random), type, CheckShares);
+}
+
+void WeightedFoldCase(Check& check, Random& random) {
+  const Type& type = AnyWeightedType(random);
+  type.check(check, random, RandomRequest(random), type, CheckShares);
+}
 
 void TestFold(Check& check) {
   ForEachRequest(check.cases(), [&](const Request& request, Random& random) {

@@ -20,13 +20,6 @@ std::ostream& operator<<(std::ostream& out, Range range) {
   return out << "[" << range.begin << ", " << range.end << ")";
 }
 
-std::ostream& operator<<(std::ostream& out, const Axis& axis) {
-  return out << "{image " << axis.image << ", patch " << axis.patch
-             << ", stride " << axis.stride << ", rate " << axis.rate
-             << ", pad_before " << axis.pad_before << ", count " << axis.count
-             << ", border " << static_cast<int>(axis.border) << "}";
-}
-
 namespace {
 
 // Equal, or both without a member.
@@ -445,21 +438,22 @@ void TestSmallAxes(Check& check) {
   });
 }
 
-void TestRandomAxes(Check& check) {
-  for (int64_t seed = 0; seed < check.cases(); ++seed) {
-    Random random(seed);
-    const int64_t image = random.Between(0, 300);
-    AxisSpec spec = {random.Between(1, 40), random.Between(1, 50),
-                     random.Between(1, 20)};
-    const Padding padding = random.Of(
-        {Padding::kSame, Padding::kSameUnclamped, Padding::kExplicit});
-    if (padding == Padding::kExplicit) {
-      spec.before = random.Between(0, 90);
-      spec.after = random.Between(0, 90);
-    }
-    CheckAxis(check, image, spec, padding, kBorders[random.Between(0, 4)],
-              [&](const Axis& axis) { CheckSomePixels(check, axis, random); });
+void AxisCase(Check& check, Random& random) {
+  const int64_t image = random.Between(0, 300);
+  AxisSpec spec = {random.Between(1, 40), random.Between(1, 50),
+                   random.Between(1, 20)};
+  const Padding padding =
+      random.Of({Padding::kSame, Padding::kSameUnclamped, Padding::kExplicit});
+  if (padding == Padding::kExplicit) {
+    spec.before = random.Between(0, 90);
+    spec.after = random.Between(0, 90);
   }
+  CheckAxis(check, image, spec, padding, kBorders[random.Between(0, 4)],
+            [&](const Axis& axis) { CheckSomePixels(check, axis, random); });
+}
+
+void TestRandomAxes(Check& check) {
+  ForEachSeed(check.cases(), [&](Random& random) { AxisCase(check, random); });
 }
 
 void TestGridShapes(Check& check) {
@@ -501,119 +495,123 @@ void TestGridShapes(Check& check) {
   });
 }
 
-void TestHostileGrids(Check& check) {
-  int64_t accepted = 0;
-  for (int64_t seed = 0; seed < 10 * check.cases(); ++seed) {
-    Random random(seed);
-    Request request;
-    PatchSpec& spec = request.spec;
-    spec.axes = random.Of({1, 2, 2, 3});
-    spec.padding = random.Of({Padding::kSame, Padding::kSameUnclamped,
-                              Padding::kValid, Padding::kExplicit});
-    spec.border = Border::kConstant;
-    PatchAttributes attributes;
-    attributes.padding = spec.padding;
-    attributes.sizes = attributes.strides = attributes.rates = {1};
-    if (spec.padding == Padding::kExplicit) {
-      attributes.explicit_paddings = {0, 0};
-    }
-    for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
-      spec.axis[i] = HostileAxisSpec(random);
-      attributes.sizes.push_back(spec.axis[i].size);
-      attributes.strides.push_back(spec.axis[i].stride);
-      attributes.rates.push_back(spec.axis[i].rate);
-      if (spec.padding != Padding::kExplicit) continue;
-      for (int64_t* const pixels :
-           {&spec.axis[i].before, &spec.axis[i].after}) {
-        *pixels = random.Of<int64_t>({0, 1, 2, 1000, kMax32});
-        attributes.explicit_paddings.push_back(*pixels);
-      }
-    }
-    for (auto* list :
-         {&attributes.sizes, &attributes.strides, &attributes.rates}) {
-      list->push_back(1);
-    }
-    if (spec.padding == Padding::kExplicit) {
-      attributes.explicit_paddings.insert(attributes.explicit_paddings.end(),
-                                          {0, 0});
-    }
-    PatchSpec parsed;
-    if (ParsePatchSpec(attributes, spec.axes, &parsed)) continue;
-    request.images.resize(spec.axes + 2);
-    const bool positive = MostlySmallDims(random, &request.images);
-    bool axes_are_valid = true;
-    std::vector<Int128> counts, pads;
-    for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
-      const WideAxis axis =
-          MakeWideAxis(request.images[i - (kMostAxes - spec.axes) + 1],
-                       spec.axis[i], spec.padding);
-      axes_are_valid &= axis.valid;
-      counts.push_back(axis.count);
-      pads.push_back(axis.pad_before);
-    }
-    const bool valid =
-        positive && axes_are_valid && IsAddressable(request, counts);
-    PatchGrid grid;
-    const std::optional<Error> error =
-        MakePatchGrid(request.images, parsed, &grid);
-    check.That(valid == !error, "whether valid: ", request);
-    if (error) {
-      check.That(error->kind == ErrorKind::kInvalidArgument, request);
-      continue;
-    }
-    for (int i = 0; i < spec.axes; ++i) {
-      const Axis& axis = grid.axis[kMostAxes - spec.axes + i];
-      check.That(axis.count == counts[i] && axis.pad_before == pads[i],
-                 "axes of ", request, ": ", axis);
-    }
-    if (Product(request.images) == 0) continue;
-    ++accepted;
-    check.That(grid.patch_count() >= 0 && grid.image_rows() > 0, request);
-    for (const Axis& axis : grid.axis) {
-      CheckLargeAxis(check, axis);
-      CheckLargeSources(check, axis, random);
+bool HostileGridCase(Check& check, Random& random) {
+  Request request;
+  PatchSpec& spec = request.spec;
+  spec.axes = random.Of({1, 2, 2, 3});
+  spec.padding = random.Of({Padding::kSame, Padding::kSameUnclamped,
+                            Padding::kValid, Padding::kExplicit});
+  spec.border = Border::kConstant;
+  PatchAttributes attributes;
+  attributes.padding = spec.padding;
+  attributes.sizes = attributes.strides = attributes.rates = {1};
+  if (spec.padding == Padding::kExplicit) {
+    attributes.explicit_paddings = {0, 0};
+  }
+  for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
+    spec.axis[i] = HostileAxisSpec(random);
+    attributes.sizes.push_back(spec.axis[i].size);
+    attributes.strides.push_back(spec.axis[i].stride);
+    attributes.rates.push_back(spec.axis[i].rate);
+    if (spec.padding != Padding::kExplicit) continue;
+    for (int64_t* const pixels : {&spec.axis[i].before, &spec.axis[i].after}) {
+      *pixels = random.Of<int64_t>({0, 1, 2, 1000, kMax32});
+      attributes.explicit_paddings.push_back(*pixels);
     }
   }
+  for (auto* list :
+       {&attributes.sizes, &attributes.strides, &attributes.rates}) {
+    list->push_back(1);
+  }
+  if (spec.padding == Padding::kExplicit) {
+    attributes.explicit_paddings.insert(attributes.explicit_paddings.end(),
+                                        {0, 0});
+  }
+  PatchSpec parsed;
+  if (ParsePatchSpec(attributes, spec.axes, &parsed)) return false;
+  request.images.resize(spec.axes + 2);
+  const bool positive = MostlySmallDims(random, &request.images);
+  bool axes_are_valid = true;
+  std::vector<Int128> counts, pads;
+  for (int i = kMostAxes - spec.axes; i < kMostAxes; ++i) {
+    const WideAxis axis =
+        MakeWideAxis(request.images[i - (kMostAxes - spec.axes) + 1],
+                     spec.axis[i], spec.padding);
+    axes_are_valid &= axis.valid;
+    counts.push_back(axis.count);
+    pads.push_back(axis.pad_before);
+  }
+  const bool valid =
+      positive && axes_are_valid && IsAddressable(request, counts);
+  PatchGrid grid;
+  const std::optional<Error> error =
+      MakePatchGrid(request.images, parsed, &grid);
+  check.That(valid == !error, "whether valid: ", request);
+  if (error) {
+    check.That(error->kind == ErrorKind::kInvalidArgument, request);
+    return false;
+  }
+  for (int i = 0; i < spec.axes; ++i) {
+    const Axis& axis = grid.axis[kMostAxes - spec.axes + i];
+    check.That(axis.count == counts[i] && axis.pad_before == pads[i],
+               "axes of ", request, ": ", axis);
+  }
+  if (Product(request.images) == 0) return false;
+  check.That(grid.patch_count() >= 0 && grid.image_rows() > 0, request);
+  for (const Axis& axis : grid.axis) {
+    CheckLargeAxis(check, axis);
+    CheckLargeSources(check, axis, random);
+  }
+  return true;
+}
+
+void TestHostileGrids(Check& check) {
+  int64_t accepted = 0;
+  ForEachSeed(10 * check.cases(), [&](Random& random) {
+    accepted += HostileGridCase(check, random);
+  });
   check.That(accepted > check.cases() / 10, "accepted only ", accepted);
 }
 
-void TestHostileAttributes(Check& check) {
-  for (int64_t seed = 0; seed < 10 * check.cases(); ++seed) {
-    Random random(seed);
-    const int axes = random.Of({1, 2, 2, 3});
-    PatchAttributes attributes;
-    attributes.sizes = HostileAttribute(random, axes);
-    attributes.strides = HostileAttribute(random, axes);
-    attributes.rates = HostileAttribute(random, axes);
-    attributes.padding =
-        random.Of({Padding::kSame, Padding::kSame, Padding::kExplicit});
-    if (attributes.padding == Padding::kExplicit || random.OneIn(30)) {
-      attributes.explicit_paddings = HostilePaddings(random, axes);
-    }
-    const std::string what =
-        "sizes " + Printed(attributes.sizes) + ", strides " +
-        Printed(attributes.strides) + ", rates " + Printed(attributes.rates) +
-        ", padding " + Printed(attributes.explicit_paddings);
-    PatchSpec spec;
-    const std::optional<Error> error = ParsePatchSpec(attributes, axes, &spec);
-    if (const auto refusal = RefuseAttributes(attributes, axes)) {
-      CheckRefusal(check, error, *refusal, what);
-      continue;
-    }
-    check.That(!error, what, " was refused: ", error ? error->message : "");
-    if (error) continue;
-    for (int i = 0; i < axes; ++i) {
-      const AxisSpec& axis = spec.axis[kMostAxes - axes + i];
-      check.That(axis.size == attributes.sizes[i + 1] &&
-                     axis.stride == attributes.strides[i + 1] &&
-                     axis.rate == attributes.rates[i + 1],
-                 what, " was misread");
-      if (attributes.padding != Padding::kExplicit) continue;
-      check.That(axis.before == attributes.explicit_paddings[2 * i + 2] &&
-                     axis.after == attributes.explicit_paddings[2 * i + 3],
-                 what, " was misread");
-    }
+void HostileAttributesCase(Check& check, Random& random) {
+  const int axes = random.Of({1, 2, 2, 3});
+  PatchAttributes attributes;
+  attributes.sizes = HostileAttribute(random, axes);
+  attributes.strides = HostileAttribute(random, axes);
+  attributes.rates = HostileAttribute(random, axes);
+  attributes.padding =
+      random.Of({Padding::kSame, Padding::kSame, Padding::kExplicit});
+  if (attributes.padding == Padding::kExplicit || random.OneIn(30)) {
+    attributes.explicit_paddings = HostilePaddings(random, axes);
   }
+  const std::string what = "sizes " + Printed(attributes.sizes) + ", strides " +
+                           Printed(attributes.strides) + ", rates " +
+                           Printed(attributes.rates) + ", padding " +
+                           Printed(attributes.explicit_paddings);
+  PatchSpec spec;
+  const std::optional<Error> error = ParsePatchSpec(attributes, axes, &spec);
+  if (const auto refusal = RefuseAttributes(attributes, axes)) {
+    CheckRefusal(check, error, *refusal, what);
+    return;
+  }
+  check.That(!error, what, " was refused: ", error ? error->message : "");
+  if (error) return;
+  for (int i = 0; i < axes; ++i) {
+    const AxisSpec& axis = spec.axis[kMostAxes - axes + i];
+    check.That(axis.size == attributes.sizes[i + 1] &&
+                   axis.stride == attributes.strides[i + 1] &&
+                   axis.rate == attributes.rates[i + 1],
+               what, " was misread");
+    if (attributes.padding != Padding::kExplicit) continue;
+    check.That(axis.before == attributes.explicit_paddings[2 * i + 2] &&
+                   axis.after == attributes.explicit_paddings[2 * i + 3],
+               what, " was misread");
+  }
+}
+
+void TestHostileAttributes(Check& check) {
+  ForEachSeed(10 * check.cases(),
+              [&](Random& random) { HostileAttributesCase(check, random); });
 }
 
 void TestMessages(Check& check) {

@@ -97,8 +97,7 @@ class Folder {
 };
 
 // Allocates and frees at random; what a block holds stays there.
-void CheckAtRandom(Check& check, int64_t seed, BlockCache* cache) {
-  Random random(seed);
+void CheckAtRandom(Check& check, Random& random, BlockCache* cache) {
   std::vector<Marked> blocks;
   for (int i = 0; i < 100; ++i) {
     if (blocks.size() < 6 && random.OneIn(2)) {
@@ -109,32 +108,33 @@ void CheckAtRandom(Check& check, int64_t seed, BlockCache* cache) {
       block.Write();
     } else if (!blocks.empty()) {
       random.Shuffle(&blocks);
-      check.That(blocks.back().Holds(), "another block wrote here, seed ",
-                 seed);
+      check.That(blocks.back().Holds(), "another block wrote here");
       cache->Free(blocks.back().start);
       blocks.pop_back();
     }
     if (random.OneIn(50)) cache->Clear();
   }
   for (const Marked& block : blocks) {
-    check.That(block.Holds(), "another block wrote here at last, seed ", seed);
+    check.That(block.Holds(), "another block wrote here at last");
     cache->Free(block.start);
   }
 }
 
 }  // namespace
 
+void BlocksCase(Check& check, Random& random) {
+  BlockCache cache(random.Between(0, 20) * kPage);
+  CheckAtRandom(check, random, &cache);
+  check.Equal(cache.usage().used, int64_t{0}, "in use");
+  check.That(cache.usage().kept <= cache.limit(), "kept ", cache.usage().kept,
+             " of ", cache.limit());
+  const int64_t kept = cache.usage().kept;
+  check.Equal(cache.Clear(), kept, "given back");
+  check.Equal(cache.usage().kept, int64_t{0}, "kept after that");
+}
+
 void TestBlocksAtRandom(Check& check) {
-  for (int64_t seed = 0; seed < 40; ++seed) {
-    BlockCache cache(Random(seed).Between(0, 20) * kPage);
-    CheckAtRandom(check, seed, &cache);
-    check.Equal(cache.usage().used, int64_t{0}, "in use");
-    check.That(cache.usage().kept <= cache.limit(), "kept ", cache.usage().kept,
-               " of ", cache.limit());
-    const int64_t kept = cache.usage().kept;
-    check.Equal(cache.Clear(), kept, "given back");
-    check.Equal(cache.usage().kept, int64_t{0}, "kept after that");
-  }
+  ForEachSeed(40, [&](Random& random) { BlocksCase(check, random); });
 }
 
 void TestBlocksAreReused(Check& check) {
@@ -212,7 +212,10 @@ void TestBlocksInThreads(Check& check) {
   std::vector<std::thread> threads;
   std::vector<Check> checks(kThreads, Check(check.cases()));
   for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] { CheckAtRandom(checks[i], i, &cache); });
+    threads.emplace_back([&, i] {
+      Random random(i);
+      CheckAtRandom(checks[i], random, &cache);
+    });
   }
   for (std::thread& thread : threads) thread.join();
   for (const Check& one : checks) {

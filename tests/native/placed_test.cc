@@ -359,6 +359,18 @@ const Type& AnyType(Random& random) {
 
 }  // namespace
 
+void ExtractAtCase(Check& check, Random& random) {
+  const Placement placement = Placed(check, random, AnySpec(random));
+  CheckExtractAt(check, random, placement, AnyElementBytes(random),
+                 CheckShares);
+}
+
+void FoldAtCase(Check& check, Random& random) {
+  const Placement placement = Placed(check, random, AnySpec(random));
+  const Type& type = AnyType(random);
+  type.check(check, random, placement, type, CheckShares);
+}
+
 void TestExtractAt(Check& check) {
   ForEachPlacement(check, check.cases() / 3,
                    [&](const Placement& placement, Random& random) {

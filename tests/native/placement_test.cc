@@ -167,38 +167,41 @@ void TestPlacements(Check& check) {
              "places for all images");
 }
 
+bool HostilePlacementCase(Check& check, Random& random) {
+  const int axes =
+      random.OneIn(30) ? random.Of({0, 4, 9}) : random.Of({1, 2, 2, 3});
+  Asked asked;
+  asked.attributes = {HostileList(random, axes), HostileList(random, axes),
+                      kBorders[random.Between(0, 4)]};
+  const std::optional<Error> error = CheckPlacement(asked.attributes);
+  if (const auto refusal = RefuseAttributes(asked.attributes)) {
+    CheckRefusal(check, error, *refusal,
+                 "sizes " + Printed(asked.attributes.sizes) + ", rates " +
+                     Printed(asked.attributes.rates));
+    return false;
+  }
+  check.That(!error, asked, " were refused: ", error ? error->message : "");
+  asked.images.resize(asked.attributes.sizes.size() + 2);
+  MostlySmallDims(random, &asked.images);
+  asked.count = random.Of<int64_t>({0, 1, 5, 1 << 20, kMax32, kMax64 / 16});
+  Placement placement;
+  const std::optional<Error> misplaced =
+      MakePlacement(asked.images, asked.count, asked.attributes, &placement);
+  check.That(!misplaced == CanBePlaced(asked), "whether valid: ", asked,
+             misplaced ? misplaced->message : "");
+  if (misplaced) {
+    check.That(misplaced->kind == ErrorKind::kInvalidArgument, asked);
+    return false;
+  }
+  CheckFurthest(check, random, asked, placement);
+  return true;
+}
+
 void TestHostilePlacements(Check& check) {
   int64_t accepted = 0;
-  for (int64_t seed = 0; seed < 4 * check.cases(); ++seed) {
-    Random random(seed);
-    const int axes =
-        random.OneIn(30) ? random.Of({0, 4, 9}) : random.Of({1, 2, 2, 3});
-    Asked asked;
-    asked.attributes = {HostileList(random, axes), HostileList(random, axes),
-                        kBorders[random.Between(0, 4)]};
-    const std::optional<Error> error = CheckPlacement(asked.attributes);
-    if (const auto refusal = RefuseAttributes(asked.attributes)) {
-      CheckRefusal(check, error, *refusal,
-                   "sizes " + Printed(asked.attributes.sizes) + ", rates " +
-                       Printed(asked.attributes.rates));
-      continue;
-    }
-    check.That(!error, asked, " were refused: ", error ? error->message : "");
-    asked.images.resize(asked.attributes.sizes.size() + 2);
-    MostlySmallDims(random, &asked.images);
-    asked.count = random.Of<int64_t>({0, 1, 5, 1 << 20, kMax32, kMax64 / 16});
-    Placement placement;
-    const std::optional<Error> misplaced =
-        MakePlacement(asked.images, asked.count, asked.attributes, &placement);
-    check.That(!misplaced == CanBePlaced(asked), "whether valid: ", asked,
-               misplaced ? misplaced->message : "");
-    if (misplaced) {
-      check.That(misplaced->kind == ErrorKind::kInvalidArgument, asked);
-      continue;
-    }
-    ++accepted;
-    CheckFurthest(check, random, asked, placement);
-  }
+  ForEachSeed(4 * check.cases(), [&](Random& random) {
+    accepted += HostilePlacementCase(check, random);
+  });
   check.That(accepted > check.cases() / 10, "accepted only ", accepted);
 }
 

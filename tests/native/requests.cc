@@ -158,18 +158,6 @@ void ChangeBorder(Random& random, Request* request) {
   }
 }
 
-Request RandomRequest(Random& random) {
-  const int64_t limit = Limit(random);
-  for (;;) {
-    const auto make = random.Of({AnyRequest, AnyRequest, FullRequest,
-                                 TiledRequest, LineRequest, LargePatchRequest,
-                                 VolumeRequest, VolumeRequest, SignalRequest});
-    Request request = make(random);
-    if (random.OneIn(2)) ChangeBorder(random, &request);
-    if (PatchValues(request).value_or(limit + 1) <= limit) return request;
-  }
-}
-
 int64_t AnyDivisor(Random& random, int64_t number, int64_t limit) {
   for (;;) {
     const int64_t divisor = random.Between(1, std::min(number, limit));
@@ -241,6 +229,25 @@ Request Flat(const std::array<int64_t, 4>& images, const AxisSpec& rows,
              const AxisSpec& cols, Padding padding, Border border) {
   return {Shape(images.begin(), images.end()),
           {2, {AxisSpec(), rows, cols}, padding, border}};
+}
+
+Request RandomRequest(Random& random) {
+  const int64_t limit = Limit(random);
+  for (;;) {
+    const auto make = random.Of({AnyRequest, AnyRequest, FullRequest,
+                                 TiledRequest, LineRequest, LargePatchRequest,
+                                 VolumeRequest, VolumeRequest, SignalRequest});
+    Request request = make(random);
+    if (random.OneIn(2)) ChangeBorder(random, &request);
+    if (PatchValues(request).value_or(limit + 1) <= limit) return request;
+  }
+}
+
+std::ostream& operator<<(std::ostream& out, const Axis& axis) {
+  return out << "{image " << axis.image << ", patch " << axis.patch
+             << ", stride " << axis.stride << ", rate " << axis.rate
+             << ", pad_before " << axis.pad_before << ", count " << axis.count
+             << ", border " << static_cast<int>(axis.border) << "}";
 }
 
 std::ostream& operator<<(std::ostream& out, const Request& request) {

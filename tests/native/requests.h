@@ -25,13 +25,16 @@ Request Flat(const std::array<int64_t, 4>& images, const AxisSpec& rows,
              const AxisSpec& cols, Padding padding,
              Border border = Border::kConstant);
 
+std::ostream& operator<<(std::ostream& out, const Axis& axis);
 std::ostream& operator<<(std::ostream& out, const Request& request);
+
+// A request of any kind: of one to three axes, with every border. It is valid,
+// on images that are not empty, but may have no patch.
+Request RandomRequest(Random& random);
 
 // Visits, each with a random generator of its own: every length of a patch row
 // from 1 to 300 values; every small window of columns by size, stride, rate and
-// depth; and `cases` random requests of all kinds: of one to three axes, with
-// every border. All of them are valid, on images that are not empty, but may
-// have no patch.
+// depth; and `cases` random requests.
 void ForEachRequest(
     int64_t cases,
     const std::function<void(const Request& request, Random& random)>& visit);

@@ -3,8 +3,35 @@
 #define TF_PATCHES_TESTS_NATIVE_TESTS_H_
 
 #include "native/check.h"
+#include "native/random.h"
 
 namespace tf_patches {
+
+// Cases of sweeps, each chosen by random numbers; a fuzzer chooses them, too.
+void AxisCase(Check& check, Random& random);
+void HostileAttributesCase(Check& check, Random& random);
+void ShareCase(Check& check, Random& random);
+void BandsCase(Check& check, Random& random);
+void BlocksCase(Check& check, Random& random);
+void ExtractCase(Check& check, Random& random);
+void FoldCase(Check& check, Random& random);
+void WeightedFoldCase(Check& check, Random& random);
+void ExtractAtCase(Check& check, Random& random);
+void FoldAtCase(Check& check, Random& random);
+// Return whether the case was accepted, and so tested more.
+bool HostileGridCase(Check& check, Random& random);
+bool HostilePlacementCase(Check& check, Random& random);
+// Returns how many patches were copied.
+int64_t ShufflePlanCase(Check& check, Random& random);
+
+// Visits random cases of their own seeds.
+template <typename Visit>
+void ForEachSeed(int64_t cases, const Visit& visit) {
+  for (int64_t seed = 0; seed < cases; ++seed) {
+    Random random(seed);
+    visit(random);
+  }
+}
 
 void TestSmallAxes(Check& check);
 void TestRandomAxes(Check& check);
