@@ -8,8 +8,9 @@ MATRIX := 2.20 2.21
 
 BIN := $(VENV)/bin
 NATIVE := build/native
-NATIVE_SOURCES := $(wildcard custom_ops/geometry/*.cc custom_ops/kernels/*.cc custom_ops/memory/*.cc tests/native/*.cc)
-NATIVE_HEADERS := $(wildcard custom_ops/geometry/*.h custom_ops/kernels/*.h custom_ops/memory/*.h tests/native/*.h)
+NATIVE_VARIANTS := address thread shipped portable
+# What takes long to compile is first.
+NATIVE_SOURCES := $(wildcard custom_ops/kernels/*.cc tests/native/*.cc custom_ops/geometry/*.cc custom_ops/memory/*.cc)
 LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -38,7 +39,7 @@ bench: build
 bench-quick: build
 	$(BIN)/python -m benchmarks --quick
 
-native-test: $(patsubst %,$(NATIVE)/%.passed,address thread shipped portable)
+native-test: $(NATIVE_VARIANTS:%=$(NATIVE)/%/passed)
 
 lint: build
 	$(BIN)/ruff check .
@@ -68,27 +69,41 @@ $(BIN)/.ready: pyproject.toml
 	$(PIP_INSTALL) "setuptools>=77" "$(TENSORFLOW)"
 	@touch $@
 
-$(BIN)/.built: $(BIN)/.ready setup.py pyproject.toml custom_ops/exports.map $(LIBRARY_SOURCES)
+$(BIN)/.built: $(BIN)/.ready setup.py compiling.py pyproject.toml custom_ops/exports.map $(LIBRARY_SOURCES)
 	@command -v $(firstword $(CXX)) >/dev/null || \
 	  { echo "tf_patches needs a C++17 compiler, but there is no $(CXX). On Debian or Ubuntu: apt-get install g++"; exit 1; }
+	CXX="$(CXX)" $(BIN)/python setup.py --quiet build_ext  # says what pip would hide
+	@echo "Installing the package, and the tools for its development."
 	CXX="$(CXX)" $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 # Products are rounded before they are added, as setup.py has it; -g1 has the lines
 # of traces, and takes g++ a sixth to a third less time than -g.
 SANITIZED := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -ffp-contract=off
-$(NATIVE)/address.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address,undefined
+$(NATIVE)/address/%: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address,undefined
 # Few tests run threads: most of the time is the compiler's.
-$(NATIVE)/thread.passed: NATIVE_FLAGS := $(SANITIZED) -O0 -fsanitize=thread
-$(NATIVE)/thread.passed: NATIVE_ARGS := --only threads
+$(NATIVE)/thread/%: NATIVE_FLAGS := $(SANITIZED) -O0 -fsanitize=thread
+$(NATIVE)/thread/%: NATIVE_ARGS := --only threads
 # As setup.py compiles them: vectors are chosen at that level alone.
-$(NATIVE)/shipped.passed: NATIVE_FLAGS := -O3 -DNDEBUG -ffp-contract=off
+$(NATIVE)/shipped/%: NATIVE_FLAGS := -O3 -DNDEBUG -ffp-contract=off
 # What processors other than x86-64 run; the compiler takes half as long for one
 # sanitizer, and the other one sees the same code above.
-$(NATIVE)/portable.passed: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address -DTF_PATCHES_PORTABLE
-$(NATIVE)/%.passed: $(NATIVE_SOURCES) $(NATIVE_HEADERS)
-	@mkdir -p $(NATIVE)
-	$(CXX) -std=c++17 $(NATIVE_FLAGS) -Wall -Wextra -Werror -pthread \
-	  -Icustom_ops -Itests $(NATIVE_SOURCES) -o $(NATIVE)/$*
-	$(NATIVE)/$* $(NATIVE_ARGS)
-	@touch $@
+$(NATIVE)/portable/%: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address -DTF_PATCHES_PORTABLE
+
+define NATIVE_RULES
+$(NATIVE)/$(1)/passed: $(NATIVE)/$(1)/program
+	$$< $$(NATIVE_ARGS)
+	@touch $$@
+
+$(NATIVE)/$(1)/program: $(NATIVE_SOURCES:%.cc=$(NATIVE)/$(1)/%.o)
+	@$(CXX) $$(NATIVE_FLAGS) -pthread $$^ -o $$@
+
+# The compiler also writes on which headers an object depends.
+$(NATIVE)/$(1)/%.o: %.cc Makefile
+	@mkdir -p $$(@D)
+	@echo "$(1): $$<"
+	@$(CXX) -std=c++17 $$(NATIVE_FLAGS) -Wall -Wextra -Werror -pthread \
+	  -Icustom_ops -Itests -MMD -MP -c $$< -o $$@
+endef
+$(foreach variant,$(NATIVE_VARIANTS),$(eval $(call NATIVE_RULES,$(variant))))
+-include $(shell find $(NATIVE) -name '*.d' 2>/dev/null)

@@ -3,10 +3,9 @@
 import importlib.metadata
 import json
 import os
+import shlex
 import shutil
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +23,12 @@ if int(setuptools.__version__.split(".")[0]) < OLDEST_SETUPTOOLS:
 from setuptools.command.bdist_wheel import bdist_wheel  # noqa: E402 (not in older ones)
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # which a build backend leaves out
+
+from compiling import BuildError, Compiler, Unit  # noqa: E402
+
 SOURCES = Path("custom_ops")
+OBJECTS = ROOT / "build" / "objects"
 BUILD_INFO = Path("tf_patches", "_build_info.json")
 # Without NDEBUG the checks inside TensorFlow's headers would run too. A product and
 # a sum made one (contracted), where a processor can, would round otherwise.
@@ -37,34 +41,29 @@ LINK_FLAGS = [f"-Wl,--version-script={SOURCES / 'exports.map'}"]
 
 @dataclass(frozen=True)
 class Library:
-    sources: list[str]  # patterns
-    # Beside what TensorFlow asks for; these folders lie in that of its headers.
-    header_folders: list[str] = field(default_factory=list)
+    folders: list[str]
     link_flags: list[str] = field(default_factory=list)
     optional: bool = False
 
 
 LIBRARIES = {
-    "tf_patches._ops": Library(
-        ["geometry/*.cc", "kernels/*.cc", "memory/*.cc", "tensorflow/*.cc"]
-    ),
-    "tf_patches._slides": Library(["slides/*.cc"]),
+    "tf_patches._ops": Library(["geometry", "kernels", "memory", "tensorflow"]),
+    "tf_patches._slides": Library(["slides"]),
     # Optional, as XLA's headers change from one TensorFlow to the next.
     "tf_patches._xla": Library(
-        ["geometry/*.cc", "kernels/*.cc", "xla/*.cc"],
-        header_folders=["external/highwayhash", "external/farmhash_archive/src"],
+        ["geometry", "kernels", "ffi", "xla"],
         link_flags=["-l:libtensorflow_cc.so.2", "-Wl,-z,defs"],
         optional=True,
     ),
 }
-
-
-class BuildError(Exception):
-    """Says in one sentence what failed; `command` did."""
-
-    def __init__(self, sentence, command):
-        super().__init__(sentence)
-        self.command = command
+# Folders that see TensorFlow's headers, and which folders of those. Each is compiled as
+# one, since a compiler reads the headers for longer than all that is ours.
+HEADERS = {
+    "xla": (".", "external/highwayhash", "external/farmhash_archive/src"),
+    "tensorflow": (".",),
+    "slides": (".",),
+    "ffi": (".",),
+}
 
 
 def tensorflow_distribution():
@@ -87,14 +86,27 @@ def tensorflow_requirement():
 
 def find_compiler():
     candidates = [os.environ.get("CXX"), "g++", "clang++", "c++"]
-    for candidate in filter(None, candidates):
-        if shutil.which(candidate.split()[0]):
-            return candidate.split()
+    for command in map(shlex.split, filter(None, candidates)):
+        if shutil.which(command[0]):
+            return command
     sys.exit(
         "tf_patches needs a C++17 compiler, but found no g++, clang++ or c++. "
         "Install one (on Debian or Ubuntu: apt-get install g++) or name one "
         "in the environment variable CXX."
     )
+
+
+def flags_of_user(name):
+    return shlex.split(os.environ.get(name, ""))
+
+
+def count_jobs():
+    given = os.environ.get("MAX_JOBS")
+    if given is None:
+        return len(os.sched_getaffinity(0))
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    sys.exit(f"MAX_JOBS must be a number of compilers, 1 or more, but is {given!r}.")
 
 
 def import_tensorflow():
@@ -112,22 +124,37 @@ def import_tensorflow():
 class BuildLibraries(build_ext):
     """Builds libraries that TensorFlow loads, which are no Python modules."""
 
+    user_options = [*build_ext.user_options, ("objects=", None, "folder of objects")]
+
+    def initialize_options(self):
+        super().initialize_options()
+        self.objects = str(OBJECTS)
+
     def get_ext_filename(self, fullname):
         return os.path.join(*fullname.split(".")) + ".so"
 
     def build_extensions(self):
+        jobs = count_jobs()
         tensorflow = import_tensorflow()
         self._tensorflow = tensorflow.__version__
-        self._compiler = find_compiler()
-        self._headers = tensorflow.sysconfig.get_include()
-        # TensorFlow's headers are not ours to warn about.
-        self._compile_flags = FLAGS + [
-            flag.replace("-I", "-isystem", 1)
-            for flag in tensorflow.sysconfig.get_compile_flags()
-        ]
+        self._compiler = Compiler(
+            command=find_compiler(),
+            flags=[*FLAGS, *own_flags(tensorflow), *flags_of_user("CXXFLAGS")],
+            folder=str(SOURCES),
+            headers=tensorflow.sysconfig.get_include(),
+            headers_version=f"{self._tensorflow} {tensorflow.version.GIT_VERSION}",
+            objects=Path(self.objects),
+        )
         self._link_flags = tensorflow.sysconfig.get_link_flags()
-        self._compiled = set()
         self._unbuilt = {}
+        folders = [folder for lib in LIBRARIES.values() for folder in lib.folders]
+        # What takes longest is first.
+        units = [
+            unit
+            for folder in {**HEADERS, **dict.fromkeys(folders)}
+            for unit in units_of(folder)
+        ]
+        self._objects = self._compiler.compile_all(units, jobs)
         super().build_extensions()
         self._write_build_info()
 
@@ -137,52 +164,33 @@ class BuildLibraries(build_ext):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         try:
-            self._build(library, ext.sources, path)
+            self._link(library, path)
         except BuildError as error:
             if not library.optional:
                 sys.exit(
                     f"tf_patches did not compile; the failing command: {error.command}"
                 )
-            self._unbuilt[ext.name] = str(error)
-            print(f"WARNING: {ext.name} is left out: {error}", file=sys.stderr)
+            reason = f"{error} TensorFlow is {self._tensorflow}."
+            self._unbuilt[ext.name] = reason
+            print(f"WARNING: {ext.name} is left out: {reason}", file=sys.stderr)
 
-    def _build(self, library, sources, path):
-        headers = [f"-isystem{self._headers}/{f}" for f in library.header_folders]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda s: self._compile(s, headers), sources))
+    def _link(self, library, path):
+        objects = []
+        for unit in (unit for folder in library.folders for unit in units_of(folder)):
+            result = self._objects[unit]
+            if isinstance(result, BuildError):
+                raise result
+            objects.append(str(result))
         flags = [*LINK_FLAGS, *self._link_flags, *library.link_flags]
-        self._run(["-shared", "-o", str(path), *objects, *flags], "linked")
-
-    def _compile(self, source, headers):
-        result = Path(self.build_temp, source).with_suffix(".o")
-        if source in self._compiled:  # for another library
-            return str(result)
-        result.parent.mkdir(parents=True, exist_ok=True)
-        flags = [f"-I{SOURCES}", *self._compile_flags, *headers]
-        self._run(["-c", source, "-o", str(result), *flags], "compiled")
-        self._compiled.add(source)
-        return str(result)
-
-    def _run(self, arguments, verb):
-        command = self._compiler + arguments
-        print(" ".join(command), flush=True)
-        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        print(done.stderr, end="", file=sys.stderr, flush=True)
-        if done.returncode != 0:
-            errors = [line for line in done.stderr.splitlines() if "error:" in line]
-            cause = errors[0] if errors else f"exit status {done.returncode}"
-            raise BuildError(
-                f"it cannot be {verb} with TensorFlow {self._tensorflow} ({cause}).",
-                " ".join(command),
-            )
+        flags += flags_of_user("LDFLAGS")
+        self._compiler.run(["-shared", "-o", str(path), *objects, *flags], "linked")
 
     def _write_build_info(self):
-        compiler = subprocess.check_output([*self._compiler, "--version"], text=True)
         info = {
             "tensorflow": self._tensorflow,
             "distribution": tensorflow_distribution().metadata["Name"],
-            "compiler": compiler.splitlines()[0],
-            "flags": [f for f in self._compile_flags if not f.startswith("-isystem")],
+            "compiler": self._compiler.version(),
+            "flags": self._compiler.flags,
             "xla": self._unbuilt.get("tf_patches._xla", "built"),
         }
         path = Path(self.build_lib, BUILD_INFO)
@@ -202,14 +210,29 @@ class PlatformWheel(bdist_wheel):
         return "py3", "none", super().get_tag()[2]
 
 
+def own_flags(tensorflow):
+    """What TensorFlow asks for, except the folder of its headers."""
+    flags = tensorflow.sysconfig.get_compile_flags()
+    return [flag for flag in flags if not flag.startswith("-I")]
+
+
+def sources_in(folder, ending="cc"):
+    paths = sorted(Path(ROOT, SOURCES, folder).glob(f"*.{ending}"))
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def units_of(folder):
+    sources = sources_in(folder)
+    if folder in HEADERS:
+        return [Unit(tuple(sources), HEADERS[folder])]
+    return [Unit((source,)) for source in sources]
+
+
 def extension(name, library):
-    folder = ROOT / SOURCES
-    sources = [path for s in library.sources for path in sorted(folder.glob(s))]
-    headers = sorted(folder.glob("*/*.h"))
     return setuptools.Extension(
         name,
-        [str(path.relative_to(ROOT)) for path in sources],
-        depends=[str(path.relative_to(ROOT)) for path in headers],
+        [source for folder in library.folders for source in sources_in(folder)],
+        depends=sources_in("*", "h"),
         optional=library.optional,
     )
 

@@ -29,10 +29,19 @@ def sources(tmp_path):
     return shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_SOURCES))
 
 
+@pytest.fixture
+def kept_objects(tmp_path, monkeypatch):
+    """Objects of this clone serve what is built of the same sources elsewhere."""
+    settings = tmp_path / "objects.cfg"
+    settings.write_text(f"[build_ext]\nobjects = {ROOT / 'build' / 'objects'}\n")
+    monkeypatch.setenv("DIST_EXTRA_CONFIG", str(settings))
+
+
 def pip(*arguments):
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 def make_sdist(sources, folder):
@@ -69,6 +78,7 @@ def test_sdist(sources, tmp_path):
         "custom_ops/*/*",
         "tests/**/*.py",
         "tests/native/*",
+        "custom_ops/exports.map",
         "benchmarks/*",
         "demo/*",
         ".ci/run",
@@ -78,6 +88,7 @@ def test_sdist(sources, tmp_path):
     assert not {name for name in names if name.endswith((".so", ".pyc", "_info.json"))}
 
 
+@pytest.mark.usefixtures("kept_objects")
 def test_wheel_of_the_sdist(sources, tmp_path):
     """Built without isolation, installed elsewhere, and used from there."""
     with tarfile.open(make_sdist(sources, tmp_path)) as archive:
@@ -176,6 +187,11 @@ LACKS = {
         {},
         ["TensorFlow", "cannot be imported", "pip install tensorflow"],
     ),
+    "a number of jobs that is none": (
+        "",
+        {"MAX_JOBS": "all"},
+        ["MAX_JOBS must be a number of compilers", "'all'"],
+    ),
     "old setuptools": (
         WITH_OLD_SETUPTOOLS,
         {},
@@ -193,3 +209,71 @@ def test_message_of_a_build_that_fails(lack, sources):
     *_, message = ended.stderr.splitlines()
     for text in says:
         assert text in message
+
+
+# Stands in for a compiler: notes how it is called, and makes empty objects.
+RECORDER = """#!{python}
+import os, sys, time
+with open({log!r}, "a") as log:
+    print(*sys.argv[1:], file=log)
+if "--version" in sys.argv:
+    print("recorder 1.0")
+else:
+    open(sys.argv[sys.argv.index("-o") + 1], "w").close()
+    print("strange.cc:1: warning: odd", file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def build(sources, tmp_path):
+    """Builds `sources` with RECORDER; returns what is printed and the calls."""
+    log = tmp_path / "calls"
+    recorder = tmp_path / "recorder"
+    recorder.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    recorder.chmod(0o755)
+
+    def run(**environment):
+        log.write_text("")
+        ended = run_child(BUILD, cwd=sources, CXX=str(recorder), **environment)
+        assert ended.returncode == 0, ended.stderr
+        calls = [line.split() for line in log.read_text().splitlines()]
+        return ended, [call for call in calls if call != ["--version"]]
+
+    return run
+
+
+def test_build_tells_what_it_does_and_compiles_what_changed(build, sources):
+    ended, calls = build(CXXFLAGS="-DONE='1 2'", LDFLAGS="-Wl,-two", MAX_JOBS="1")
+    compiled = [call for call in calls if "-c" in call]
+    linked = [call for call in calls if "-shared" in call]
+    assert len(compiled) > 10
+    assert len(linked) == 3
+    assert all("-DONE=1" in call and "2" in call for call in compiled)
+    assert all(call[-1] == "-Wl,-two" for call in linked)
+    assert f"Compiling {len(compiled)} of {len(compiled)} units with" in ended.stdout
+    assert "1 at a time" in ended.stdout
+    assert f"[{len(compiled)}/{len(compiled)}] custom_ops/" in ended.stdout
+    assert ended.stderr.count("warning: odd") == len(calls)
+
+    _, calls = build(CXXFLAGS="-DONE='1 2'")
+    assert [call for call in calls if "-c" in call] == []
+
+    with (sources / "custom_ops/kernels/tiles.h").open("a") as header:
+        header.write("// changed\n")
+    _, calls = build(CXXFLAGS="-DONE='1 2'")
+    again = {call[call.index("-c") + 1] for call in calls if "-c" in call}
+    assert again == files_that_include(sources, "kernels/tiles.h")
+
+
+def files_that_include(sources, header):
+    """By the preprocessor, of the sources that need no TensorFlow."""
+    folders = ("geometry", "kernels", "memory")
+    paths = [p for f in folders for p in (sources / "custom_ops" / f).glob("*.cc")]
+    command = ["g++", "-std=c++17", "-Icustom_ops", "-MM", *map(str, paths)]
+    rules = subprocess.check_output(command, cwd=sources, text=True)
+    rules = rules.replace("\\\n", " ").splitlines()
+    return {
+        str(Path(rule.split()[1]).relative_to(sources))
+        for rule in rules
+        if f"custom_ops/{header}" in rule
+    }

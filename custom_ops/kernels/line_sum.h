@@ -45,7 +45,8 @@ void Fill(const Block& block, int64_t step, T value, T* first) {
 }
 
 // Sums, or means, of the numbers of a block, made in Acc. `kIsMean` sums
-// weights too. `out` is the line of the image.
+// weights too. `out` is the line of the image. line_sum.cc compiles it, for all
+// who use it, for each of the numbers that can be summed.
 template <typename T, typename Acc, bool kIsMean>
 class LineSum {
  public:
@@ -62,26 +63,10 @@ class LineSum {
     if (kIsMean) std::fill_n(sums_, block.pixels.size(), Acc());
   }
 
-  void Add(const PatchLine<T>& line) {
-    ForEachPixels(line, block_.pixels, [&](const Pixels& pixels) {
-      const T* const values = line.values + block_.channels.begin;
-      if (pixels.count * block_.channels.size() < kFewValues) {
-        return AddPixels(values, line.weights, pixels);
-      }
-      WithWidestVectors([&](auto) { AddPixels(values, line.weights, pixels); });
-    });
-  }
+  void Add(const PatchLine<T>& line);
 
   // Makes the block's numbers of the sums.
-  void Finish() {
-    if constexpr (kIsMean) {
-      WithWidestVectors([&](auto) {
-        if (block_.channels.size() == 1 && step_ == 1) return DivideSingles();
-        WithDepth(step_, [&](auto depth) { Divide(depth); });
-      });
-    }
-    if constexpr (!kIsInPlace) Store();
-  }
+  void Finish();
 
  private:
   static constexpr bool kIsInPlace = std::is_same_v<T, Acc>;

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "ffi/handlers.h"
 #include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
-#include "xla/native_handlers.h"
 #include "xla/shape_util.h"
 #include "xla/xla_data.pb.h"
 

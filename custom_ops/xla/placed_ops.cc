@@ -37,7 +37,7 @@ constexpr char kExtractPatchesAt[] = "TFPatches>ExtractPatchesAt";
 constexpr char kFoldPatchesAt[] = "TFPatches>FoldPatchesAt";
 
 // A tensor, and what is known of it while a function is compiled.
-struct Operand {
+struct VaryingOperand {
   xla::XlaOp op;
   xla::PrimitiveType type;
   Shape shape;
@@ -61,7 +61,7 @@ struct Operand {
 
 // Reads an input, of which the last `known` dimensions may not vary.
 absl::Status Read(XlaOpKernelContext* context, int input, const char* name,
-                  int known, Operand* operand) {
+                  int known, VaryingOperand* operand) {
   TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(input));
   operand->op = context->Input(input);
   operand->type = shape.element_type();
@@ -76,15 +76,16 @@ absl::Status Read(XlaOpKernelContext* context, int input, const char* name,
 }
 
 // Where patches lie.
-struct Places {
-  Operand positions;
-  Operand flips;
+struct PlaceInputs {
+  VaryingOperand positions;
+  VaryingOperand flips;
 
   int CountAxis() const { return positions.rank() - 2; }
   bool CountVaries() const { return positions.varies[CountAxis()]; }
 };
 
-absl::Status ReadPlaces(XlaOpKernelContext* context, int axes, Places* places) {
+absl::Status ReadPlaces(XlaOpKernelContext* context, int axes,
+                        PlaceInputs* places) {
   TF_RETURN_IF_ERROR(Read(context, 1, "positions", 1, &places->positions));
   TF_RETURN_IF_ERROR(Read(context, 2, "flips", 1, &places->flips));
   const int rank = places->positions.rank();
@@ -94,8 +95,8 @@ absl::Status ReadPlaces(XlaOpKernelContext* context, int axes, Places* places) {
 
 // `positions`, those from `size` on along `axis` before any image that there
 // is.
-xla::XlaOp MoveAway(xla::XlaOp positions, const Operand& operand, int axis,
-                    xla::XlaOp size) {
+xla::XlaOp MoveAway(xla::XlaOp positions, const VaryingOperand& operand,
+                    int axis, xla::XlaOp size) {
   const xla::XlaOp index =
       xla::Iota(positions.builder(),
                 xla::ShapeUtil::MakeShape(xla::S32, operand.shape), axis);
@@ -106,7 +107,7 @@ xla::XlaOp MoveAway(xla::XlaOp positions, const Operand& operand, int axis,
   return xla::Select(xla::Lt(index, size), positions, away);
 }
 
-PlaceOps ToOps(const Places& places) {
+PlaceOps ToOps(const PlaceInputs& places) {
   PlaceOps ops = {places.positions.Whole(), std::nullopt};
   for (int i = 0; i < places.positions.rank(); ++i) {
     if (!places.positions.varies[i]) continue;
@@ -133,7 +134,7 @@ class PlacedOp : public XlaOpKernel {
 
   // Lays patches on images of `image_shape`.
   absl::Status Place(const Shape& image_shape, int64_t count,
-                     const Places& places, Placement* placement) const {
+                     const PlaceInputs& places, Placement* placement) const {
     TF_RETURN_IF_ERROR(
         ToStatus(MakePlacement(image_shape, count, attributes_, placement)));
     return ToStatus(CheckPlaceShapes(*placement, places.positions.shape,
@@ -153,8 +154,8 @@ class ExtractPatchesAtOp : public PlacedOp {
   }
 
   void Compile(XlaOpKernelContext* context) override {
-    Operand images;
-    Places places;
+    VaryingOperand images;
+    PlaceInputs places;
     OP_REQUIRES_OK(context, Read(context, 0, "images", axes() + 1, &images));
     OP_REQUIRES(context, images.rank() == axes() + 2,
                 ToStatus(WrongImages(axes(), ShapeToString(images.shape))));
@@ -174,8 +175,8 @@ class ExtractPatchesAtOp : public PlacedOp {
   }
 
  private:
-  xla::XlaOp Extract(const Placement& placement, const Operand& images,
-                     const Places& places) const {
+  xla::XlaOp Extract(const Placement& placement, const VaryingOperand& images,
+                     const PlaceInputs& places) const {
     const Shape shape = placement.patches_shape();
     if (IsEmpty(shape) || IsEmpty(images.shape)) {
       return xla::Broadcast(
@@ -199,8 +200,8 @@ class FoldPatchesAtOp : public PlacedOp {
   }
 
   void Compile(XlaOpKernelContext* context) override {
-    Operand patches;
-    Places places;
+    VaryingOperand patches;
+    PlaceInputs places;
     Shape image_shape;
     OP_REQUIRES_OK(context, Read(context, 0, "patches", axes() + 1, &patches));
     OP_REQUIRES(
@@ -235,7 +236,7 @@ class FoldPatchesAtOp : public PlacedOp {
   absl::Status ReadWeights(XlaOpKernelContext* context,
                            const Placement& placement,
                            WeightOps* weights) const {
-    Operand window, profiles;
+    VaryingOperand window, profiles;
     TF_RETURN_IF_ERROR(Read(context, 4, "weights", axes(), &window));
     TF_RETURN_IF_ERROR(Read(context, 5, "weights", 1, &profiles));
     if (!IsMissing(window.shape)) weights->window = window.op;
@@ -246,8 +247,8 @@ class FoldPatchesAtOp : public PlacedOp {
     return ToStatus(CheckWeightShapes(placement, window.shape, profiles.shape));
   }
 
-  xla::XlaOp Fold(const Placement& placement, const Operand& patches,
-                  const Places& places, const WeightOps& weights) const {
+  xla::XlaOp Fold(const Placement& placement, const VaryingOperand& patches,
+                  const PlaceInputs& places, const WeightOps& weights) const {
     const Shape shape = placement.image_shape();
     if (IsEmpty(shape) || IsEmpty(patches.shape)) {
       return xla::Broadcast(xla::Zero(patches.op.builder(), patches.type),
@@ -271,7 +272,7 @@ class FoldPatchesAtOp : public PlacedOp {
 REGISTER_XLA_OP(Name(kExtractPatchesAt), ExtractPatchesAtOp);
 REGISTER_XLA_OP(Name(kFoldPatchesAt).CompileTimeConstantInput("image_shape"),
                 FoldPatchesAtOp);
-[[maybe_unused]] const bool kernels_are_registered =
+[[maybe_unused]] const bool placed_kernels_are_registered =
     RegisterKernels<ExtractPatchesAtOp>(kExtractPatchesAt) &&
     RegisterKernels<FoldPatchesAtOp>(kFoldPatchesAt);
 

@@ -1,4 +1,4 @@
-#include "xla/share_out.h"
+#include "ffi/share_out.h"
 
 #include <algorithm>
 #include <atomic>

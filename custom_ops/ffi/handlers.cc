@@ -1,4 +1,4 @@
-#include "xla/native_handlers.h"
+#include "ffi/handlers.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "ffi/share_out.h"
 #include "geometry/patch_grid.h"
 #include "geometry/patch_spec.h"
 #include "geometry/placement.h"
@@ -22,7 +23,6 @@
 #include "memory/huge_pages.h"
 #include "tsl/platform/denormal.h"
 #include "xla/ffi/api/ffi.h"
-#include "xla/share_out.h"
 
 namespace xla::ffi {
 // Declared by xla/ffi/ffi_api.h, which would bring most of XLA with it.

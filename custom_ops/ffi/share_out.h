@@ -1,6 +1,6 @@
 // Shares work out over the threads that XLA computes on.
-#ifndef TF_PATCHES_XLA_SHARE_OUT_H_
-#define TF_PATCHES_XLA_SHARE_OUT_H_
+#ifndef TF_PATCHES_FFI_SHARE_OUT_H_
+#define TF_PATCHES_FFI_SHARE_OUT_H_
 
 #include <cstdint>
 #include <functional>
@@ -17,4 +17,4 @@ void ShareOut(xla::ffi::ThreadPool& threads, int64_t units, int64_t bytes,
 
 }  // namespace tf_patches
 
-#endif  // TF_PATCHES_XLA_SHARE_OUT_H_
+#endif  // TF_PATCHES_FFI_SHARE_OUT_H_

@@ -1,6 +1,6 @@
 // What compiled functions call on a CPU, by these names, through XLA's FFI.
-#ifndef TF_PATCHES_XLA_NATIVE_HANDLERS_H_
-#define TF_PATCHES_XLA_NATIVE_HANDLERS_H_
+#ifndef TF_PATCHES_FFI_HANDLERS_H_
+#define TF_PATCHES_FFI_HANDLERS_H_
 
 namespace tf_patches {
 
@@ -13,4 +13,4 @@ inline constexpr char kFoldAtHandler[] = "tf_patches.fold_patches_at";
 
 }  // namespace tf_patches
 
-#endif  // TF_PATCHES_XLA_NATIVE_HANDLERS_H_
+#endif  // TF_PATCHES_FFI_HANDLERS_H_
