@@ -12,10 +12,12 @@ NATIVE_VARIANTS := address thread shipped portable
 # What takes long to compile is first.
 NATIVE_SOURCES := $(wildcard custom_ops/kernels/*.cc tests/native/*.cc custom_ops/geometry/*.cc custom_ops/memory/*.cc)
 LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
-CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
+CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h tests/fuzz/*.cc)
+FUZZ := build/fuzz
+SECONDS ?= 60
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test test-matrix bench bench-quick native-test lint format wheel clean
+.PHONY: build demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-save lint format wheel clean
 
 build: $(BIN)/.built
 
@@ -40,6 +42,26 @@ bench-quick: build
 	$(BIN)/python -m benchmarks --quick
 
 native-test: $(NATIVE_VARIANTS:%=$(NATIVE)/%/passed)
+
+# libFuzzer comes with clang. What it finds stays in build/fuzz/corpus.
+fuzz: $(NATIVE)/libfuzzer/fuzz $(FUZZ)/corpus/.unpacked
+	$< -max_total_time=$(SECONDS) -max_len=256 -timeout=60 -print_final_stats=1 \
+	  -artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus
+
+# The least of the corpus that reaches as much.
+fuzz-save: $(NATIVE)/libfuzzer/fuzz
+	rm -rf $(FUZZ)/least && mkdir $(FUZZ)/least
+	$< -set_cover_merge=1 -use_counters=0 $(FUZZ)/least $(FUZZ)/corpus
+	cd $(FUZZ)/least && $(PYTHON) -m zipfile -c ../../../tests/fuzz/corpus.zip *
+
+# Without clang: changes of the corpus, blindly.
+fuzz-check: $(NATIVE)/address/fuzz $(FUZZ)/corpus/.unpacked
+	$< $(SECONDS) $(FUZZ)/failure $(FUZZ)/corpus/*
+
+$(FUZZ)/corpus/.unpacked: tests/fuzz/corpus.zip
+	@mkdir -p $(@D)
+	@$(PYTHON) -m zipfile -e $< $(@D)
+	@touch $@
 
 lint: build
 	$(BIN)/ruff check .
@@ -90,20 +112,29 @@ $(NATIVE)/shipped/%: NATIVE_FLAGS := -O3 -DNDEBUG -ffp-contract=off
 # sanitizer, and the other one sees the same code above.
 $(NATIVE)/portable/%: NATIVE_FLAGS := $(SANITIZED) -fsanitize=address -DTF_PATCHES_PORTABLE
 
+$(NATIVE)/libfuzzer/%: CXX := clang++
+$(NATIVE)/libfuzzer/%: NATIVE_FLAGS := $(SANITIZED) -fsanitize=fuzzer,address,undefined
+
+FUZZ_SOURCES := $(filter-out tests/native/main.cc,$(NATIVE_SOURCES)) tests/fuzz/target.cc
+$(NATIVE)/libfuzzer/fuzz: $(FUZZ_SOURCES:%.cc=$(NATIVE)/libfuzzer/%.o)
+$(NATIVE)/address/fuzz: $(FUZZ_SOURCES:%.cc=$(NATIVE)/address/%.o) $(NATIVE)/address/tests/fuzz/main.o
+$(NATIVE)/libfuzzer/fuzz $(NATIVE)/address/fuzz:
+	@$(CXX) $(NATIVE_FLAGS) -pthread $^ -o $@
+
 define NATIVE_RULES
 $(NATIVE)/$(1)/passed: $(NATIVE)/$(1)/program
 	$$< $$(NATIVE_ARGS)
 	@touch $$@
 
 $(NATIVE)/$(1)/program: $(NATIVE_SOURCES:%.cc=$(NATIVE)/$(1)/%.o)
-	@$(CXX) $$(NATIVE_FLAGS) -pthread $$^ -o $$@
+	@$$(CXX) $$(NATIVE_FLAGS) -pthread $$^ -o $$@
 
 # The compiler also writes on which headers an object depends.
 $(NATIVE)/$(1)/%.o: %.cc Makefile
 	@mkdir -p $$(@D)
 	@echo "$(1): $$<"
-	@$(CXX) -std=c++17 $$(NATIVE_FLAGS) -Wall -Wextra -Werror -pthread \
+	@$$(CXX) -std=c++17 $$(NATIVE_FLAGS) -Wall -Wextra -Werror -pthread \
 	  -Icustom_ops -Itests -MMD -MP -c $$< -o $$@
 endef
-$(foreach variant,$(NATIVE_VARIANTS),$(eval $(call NATIVE_RULES,$(variant))))
+$(foreach variant,$(NATIVE_VARIANTS) libfuzzer,$(eval $(call NATIVE_RULES,$(variant))))
 -include $(shell find $(NATIVE) -name '*.d' 2>/dev/null)
