@@ -25,7 +25,7 @@ demo: build
 	$(BIN)/python -m demo
 
 test: build
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 # One after the other, as all build into the source folder.
 test-matrix:

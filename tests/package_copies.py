@@ -14,7 +14,7 @@ def copy_package(folder, *changes):
     copy = shutil.copytree(PACKAGE, folder / "tf_patches")
     for change in changes:
         change(copy)
-    return {"cwd": folder, "PYTHONPATH": str(folder)}
+    return {"cwd": folder}
 
 
 def without(name):

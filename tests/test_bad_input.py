@@ -187,11 +187,13 @@ def test_both_names_of_sizes():
 def test_result_too_large_to_allocate():
     """Within an allowance, so that it is too large for any machine.
 
-    TensorFlow waits ten seconds for memory to come free before it gives up.
+    TensorFlow waits ten seconds for memory to come free before it gives up: for both
+    results at once.
     """
     child_output(
         """
         import resource
+        from concurrent.futures import ThreadPoolExecutor
         import numpy as np
         import tensorflow as tf
         import tf_patches
@@ -212,16 +214,15 @@ def test_result_too_large_to_allocate():
             pixel = images[:, :1, :1]
             tf_patches.fold_patches(pixel, shape, ones, strides, ones, "SAME")
 
-        for call, shape in {
-            enormous_patches: "[1,4,4,2147483647]",
-            enormous_images: "[1,2147483647,32,1]",
-        }.items():
-            try:
-                call()
-            except tf.errors.ResourceExhaustedError as error:
-                assert shape in str(error), error
-            else:
-                raise AssertionError
+        with ThreadPoolExecutor(2) as threads:
+            refused = {
+                threads.submit(enormous_patches): "[1,4,4,2147483647]",
+                threads.submit(enormous_images): "[1,2147483647,32,1]",
+            }
+        for call, shape in refused.items():
+            error = call.exception()
+            assert isinstance(error, tf.errors.ResourceExhaustedError), error
+            assert shape in str(error), error
 
         sizes, strides = [1, 2, 2, 1], [1, 2, 2, 1]
         patches = tf_patches.extract_patches(images, sizes, strides, ones, "SAME")

@@ -39,6 +39,8 @@ def signals(function, **grid):
 
 MODES = ["REFLECT", "SYMMETRIC", "EDGE", "WRAP"]
 WIDE = dict(sizes=3, strides=2, padding=[[0, 0], [30, 1], [2, 40], [0, 0]])
+# Wider than the images all the same; what an image is folded from grows with it.
+BEYOND = WIDE | dict(padding=[[0, 0], [13, 1], [2, 10], [0, 0]])
 SOLID = dict(sizes=[3, 2, 2], strides=[2, 1, 1], padding="SAME")
 LINES = dict(sizes=4, strides=3, rates=2, padding="SAME")
 APART = dict(ksizes=[1, 2, 1, 2, 1], strides=[1, 5, 4, 3, 1], padding="SAME")
@@ -63,7 +65,7 @@ WORK = {
 # What only images of known rows and cols can be converted of.
 KNOWN = {
     "volumes, built-in": volumes(tf.extract_volume_patches, **APART),
-    **{f"{mode}, folded": partial(folded, WIDE | dict(mode=mode)) for mode in MODES},
+    **{f"{mode}, folded": partial(folded, BEYOND | dict(mode=mode)) for mode in MODES},
     "volumes, wrapped and folded": volumes(partial(folded, SOLID | dict(mode="WRAP"))),
 }
 SHAPES = {"unknown batch": [None, 12, 9, 3], "all unknown but depth": [None] * 3 + [3]}

@@ -2,13 +2,14 @@
 
 import inspect
 import json
+import textwrap
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from child import child_output
+from child import child_output, python_output
 from compare import assert_same_bits
 from keras import layers
 from keras_models import (
@@ -521,7 +522,7 @@ WITHOUT_KERAS = {
 
 @pytest.mark.parametrize("lack", WITHOUT_KERAS)
 def test_without_keras(lack):
-    child_output(
+    program = (
         WITHOUT_KERAS[lack]
         + f"""
         import sys
@@ -541,6 +542,7 @@ def test_without_keras(lack):
             raise AssertionError
         """
     )
+    python_output("-c", textwrap.dedent(program))
 
 
 def users_own(name):

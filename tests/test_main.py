@@ -1,13 +1,12 @@
 """The command line: scripts run unchanged, models converted."""
 
-import os
-import subprocess
-import sys
 import textwrap
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from child import AS_MODULE, run_child, run_python
 from graphs import noise
 from test_convert import GRID, IMAGES, contents
 
@@ -62,16 +61,14 @@ SCRIPTS = {
 }
 
 
-def python(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        input="a line\n",
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def python(*arguments, cwd):
+    return run_python(*arguments, cwd=cwd, given="a line\n")
+
+
+def tf_patches_run(*arguments, cwd, command="run"):
+    """What `python -m tf_patches run` does, without the seconds of an import."""
+    arguments = ["tf_patches", command, *arguments]
+    return run_child(AS_MODULE, *arguments, cwd=cwd, given="a line\n")
 
 
 def without_notes(errors):
@@ -96,12 +93,19 @@ def write(folder, code):
     return "scripts/script.py"
 
 
+def run_of(name):
+    """The command itself runs the script that shows most of where it is run."""
+    if name == "arguments and names":
+        return partial(python, "-m", "tf_patches", "run")
+    return tf_patches_run
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_runs_as_python_does(name, folder):
     script = write(folder, SCRIPTS[name])
     arguments = [script, "--to", "x", "-h", "--", "run"]
     alone = python(*arguments, cwd=folder)
-    run = python("-m", "tf_patches", "run", *arguments, cwd=folder)
+    run = run_of(name)(*arguments, cwd=folder)
     assert run.stdout == alone.stdout
     if name == "interrupted":  # the lines of our own code are in the traceback
         assert run.returncode == alone.returncode
@@ -126,7 +130,7 @@ def test_runs_modules_as_python_does(name, folder):
     write(folder, SCRIPTS[name].replace("import neighbour", "from . import neighbour"))
     arguments = ["-m", "scripts.script", "--to", "x", "-h", "-m", "run"]
     alone = python(*arguments, cwd=folder)
-    run = python("-m", "tf_patches", "run", *arguments, cwd=folder)
+    run = run_of(name)(*arguments, cwd=folder)
     assert run.stdout == alone.stdout
     assert run.returncode == alone.returncode
     assert without_runpy(run.stderr) == without_runpy(alone.stderr)
@@ -140,7 +144,7 @@ def without_runpy(errors):
 @pytest.mark.parametrize("module", ["none", "scripts.none", "none.script", "scripts"])
 def test_missing_module(module, folder):
     alone = python("-m", module, cwd=folder)
-    run = python("-m", "tf_patches", "run", "-m", module, cwd=folder)
+    run = tf_patches_run("-m", module, cwd=folder)
     assert run.returncode == alone.returncode == 1
     assert run.stdout == alone.stdout == ""
     assert without_notes(run.stderr)[-1] == alone.stderr.splitlines()[-1]
@@ -156,7 +160,7 @@ def test_runs_accelerated(folder):
         print(tf_patches.is_accelerated())
         """,
     )
-    run = python("-m", "tf_patches", "run", script, cwd=folder)
+    run = tf_patches_run(script, cwd=folder)
     assert run.stdout == "True\n", run.stderr
 
 
@@ -164,13 +168,13 @@ def test_script_elsewhere(folder):
     (folder / "script.py").write_text("print(__file__)")
     inside = dict(cwd=folder / "scripts")
     alone = python("../script.py", **inside)
-    run = python("-m", "tf_patches", "run", "../script.py", **inside)
+    run = tf_patches_run("../script.py", **inside)
     assert run.stdout == alone.stdout
 
 
 def test_missing_script(folder):
     alone = python("../none.py", cwd=folder)
-    run = python("-m", "tf_patches", "run", "../none.py", cwd=folder)
+    run = tf_patches_run("../none.py", cwd=folder)
     assert (run.returncode, without_notes(run.stderr)) == (
         alone.returncode,
         without_notes(alone.stderr),
@@ -216,8 +220,8 @@ def ours(tmp_path_factory):
 
 @pytest.mark.parametrize("options", [[], ["--plain"]], ids=str)
 def test_convert(options, ours, tmp_path):
-    command = ["convert", *options, ours, "out"]
-    ended = python("-m", "tf_patches", *command, cwd=tmp_path)
+    command = [*options, ours, "out"]
+    ended = tf_patches_run(*command, cwd=tmp_path, command="convert")
     assert ended.stdout == (
         "Converted 1 TFPatches>ExtractPatches.\n"
         "The same bits from serving_default, extract.\n"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
-from child import child_output, run_child
+from child import child_output, run_child, run_python
 from compare import assert_same_bits
 
 import tf_patches
@@ -269,7 +269,8 @@ for _ in range(3):
 
 
 def test_tensors_that_outlive_the_interpreter():
-    ended = run_child(
+    ended = run_python(
+        "-c",
         SIZES
         + """
 import atexit
@@ -289,7 +290,7 @@ class Last:
 
 last = Last()
 last.itself = last
-"""
+""",
     )
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr and "Exception" not in ended.stderr

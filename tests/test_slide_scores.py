@@ -401,12 +401,15 @@ FULL = """
     grid_module._BLOCK_SIDE = 50
     path, folder = sys.argv[1:]
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    ended = []
     for limit in (0, 100, 1000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         try:
             score(path, output=f"{folder}/{limit}.npy")
         except OSError as error:
-            print(errno.errorcode[error.errno])
+            ended.append(errno.errorcode[error.errno])
+    resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
+    print(*ended)  # to a file
 """
 
 
