@@ -17,7 +17,7 @@ FUZZ := build/fuzz
 SECONDS ?= 60
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-save lint format wheel clean
+.PHONY: build demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel clean
 
 build: $(BIN)/.built
 
@@ -47,6 +47,10 @@ native-test: $(NATIVE_VARIANTS:%=$(NATIVE)/%/passed)
 fuzz: $(NATIVE)/libfuzzer/fuzz $(FUZZ)/corpus/.unpacked
 	$< -max_total_time=$(SECONDS) -max_len=256 -timeout=60 -print_final_stats=1 \
 	  -artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus
+
+# Graphs that ops are given, and slides that are damaged, with fresh seeds.
+fuzz-programs: build
+	$(BIN)/python tests/fuzz_programs.py $(SECONDS)
 
 # The least of the corpus that reaches as much.
 fuzz-save: $(NATIVE)/libfuzzer/fuzz
