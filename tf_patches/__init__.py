@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tf_patches.builtin import accelerate, is_accelerated
 from tf_patches.builtin import is_wanted as _is_wanted
-from tf_patches.conversion import to_builtin
+from tf_patches.conversion import Conversion, ConversionError, to_builtin
 from tf_patches.memory import clear_result_cache
 from tf_patches.native import build_info
 from tf_patches.ops import (
@@ -22,6 +22,8 @@ from tf_patches.tiling import Tiling
 __version__ = "0.1.0"
 
 __all__ = [
+    "Conversion",
+    "ConversionError",
     "Tiling",
     "accelerate",
     "build_info",

@@ -6,22 +6,13 @@ Errors are of the classes that TensorFlow's own op raises for the same mistakes.
 import cmath
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
 
-Integers: TypeAlias = int | Sequence[int] | np.ndarray
-Pairs: TypeAlias = Sequence[Sequence[int]] | np.ndarray
-Padding: TypeAlias = Literal["VALID", "SAME", "valid", "same"] | Pairs
-Mode: TypeAlias = Literal[
-    "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP",
-    "constant", "reflect", "symmetric", "edge", "wrap",
-]  # fmt: skip
-Reduction: TypeAlias = Literal[
-    "SUM", "MEAN", "MAX", "MIN", "sum", "mean", "max", "min"
-]  # fmt: skip
-Number: TypeAlias = complex | np.generic  # a type checker takes int for complex
+from tf_patches.typing import Integers as Integers
+from tf_patches.typing import Mode as Mode
 
 _LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
 _RANKS = (3, 4, 5)

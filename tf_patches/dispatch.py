@@ -1,4 +1,4 @@
-"""What makes a function TensorFlow's own, and where Keras tensors reach a function."""
+"""What TensorFlow is told about a function, and where Keras tensors reach it."""
 
 import inspect
 import sys
@@ -30,6 +30,15 @@ def op(function: _Function) -> _Function:
     mark = tf.autograph.experimental.do_not_convert(function)
     vars(dispatched).update(vars(mark) | vars(dispatched))
     return dispatched
+
+
+def not_converted(function: _Function) -> _Function:
+    """Leaves a function to Python: AutoGraph does not rewrite it.
+
+    A rewritten function would be slower to trace, and show lines in errors that the
+    function does not have.
+    """
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def is_symbolic(tensor: Any, name: str) -> bool:

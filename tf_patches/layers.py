@@ -7,7 +7,7 @@ The layers are known by name to every `.keras` file once this package is importe
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -18,7 +18,17 @@ from tf_patches.arguments import plain
 from tf_patches.keras_operations import output_spec
 from tf_patches.placed import extract_patches_at
 from tf_patches.random import Request, read_request, stateless_random_patches
+from tf_patches.typing import (
+    Flips,
+    GridReduction,
+    Integers,
+    Mode,
+    Number,
+    Padding,
+    TensorLike,
+)
 
+_Layer = TypeVar("_Layer", bound=type)
 Axes: TypeAlias = int | tuple[int, ...]
 
 _FORMS = (
@@ -32,7 +42,7 @@ _REDUCTIONS = ("sum", "mean")
 _MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
 
 
-def _register(layer: Any) -> Any:
+def _register(layer: _Layer) -> _Layer:
     name = f"tf_patches.layers.{layer.__name__}"
     return keras.saving.register_keras_serializable("tf_patches", name)(layer)
 
@@ -42,11 +52,11 @@ class _GridLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None,
-        dilation_rate: int | Sequence[int],
-        padding: Any,
-        mode: str,
+        size: Integers,
+        strides: Integers | None,
+        dilation_rate: Integers,
+        padding: Padding,
+        mode: Mode,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,12 +149,12 @@ class ExtractPatches(_GridLayer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None = None,
-        dilation_rate: int | Sequence[int] = 1,
-        padding: Any = "valid",
-        mode: str = "constant",
-        constant_values: complex = 0,
+        size: Integers,
+        strides: Integers | None = None,
+        dilation_rate: Integers = 1,
+        padding: Padding = "valid",
+        mode: Mode = "constant",
+        constant_values: Number = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(size, strides, dilation_rate, padding, mode, **kwargs)
@@ -224,14 +234,14 @@ class FoldPatches(_GridLayer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None = None,
-        dilation_rate: int | Sequence[int] = 1,
-        padding: Any = "valid",
-        mode: str = "constant",
-        image_size: int | Sequence[int] | None = None,
-        reduction: str = "sum",
-        weights: Any = None,
+        size: Integers,
+        strides: Integers | None = None,
+        dilation_rate: Integers = 1,
+        padding: Padding = "valid",
+        mode: Mode = "constant",
+        image_size: Integers | None = None,
+        reduction: GridReduction = "sum",
+        weights: TensorLike | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(size, strides, dilation_rate, padding, mode, **kwargs)
@@ -358,12 +368,12 @@ class RandomPatches(keras.layers.Layer):
     def __init__(
         self,
         count: int,
-        size: int | Sequence[int],
+        size: Integers,
         seed: int | None = None,
-        flips: str | None = None,
-        mode: str | None = None,
-        constant_values: complex = 0,
-        dilation_rate: int | Sequence[int] = 1,
+        flips: Flips | None = None,
+        mode: Mode | None = None,
+        constant_values: Number = 0,
+        dilation_rate: Integers = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -1,16 +1,12 @@
 """The public functions of a grid: patches out of images, and back into images."""
 
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Padding,
     are_plain,
     invalid,
     read_attributes,
@@ -22,12 +18,21 @@ from tf_patches.arguments import (
 from tf_patches.dispatch import any_symbolic, is_symbolic, op
 from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
+from tf_patches.typing import (
+    GridReduction,
+    Integers,
+    Mode,
+    Number,
+    Padding,
+    Shape,
+    TensorLike,
+)
 from tf_patches.weights import read_window
 
 
 @op
 def extract_patches(
-    images: Any,
+    images: TensorLike,
     sizes: Integers,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -162,7 +167,7 @@ def extract_patches(
 
 @op
 def extract_image_patches(
-    images: Any,
+    images: TensorLike,
     ksizes: Integers | None = None,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -256,7 +261,7 @@ def _extract(
 
 @op
 def extract_volume_patches(
-    input: Any,
+    input: TensorLike,
     ksizes: Integers,
     strides: Integers,
     padding: Padding,
@@ -302,43 +307,42 @@ def extract_volume_patches(
       ...     volume, 1, strides=[3, 1, 1], padding="SAME")[0, :, 0, 0, 0].numpy()
       array([0, 3], dtype=int32)
     """
-    if not isinstance(input, tf.Tensor):
-        if is_symbolic(input, "input"):
-            from tf_patches.keras_operations import ExtractVolumePatches
+    if is_symbolic(input, "input"):
+        from tf_patches.keras_operations import ExtractVolumePatches
 
-            return ExtractVolumePatches(
-                name,
-                ksizes=ksizes,
-                strides=strides,
-                padding=padding,
-                rates=rates,
-                mode=mode,
-                constant_values=constant_values,
-            )(input)
-        input = tf.convert_to_tensor(input)
-    if input.shape.rank is None:
-        input = tf.ensure_shape(input, [None] * 5)
-    if input.shape.rank != 5:
+        return ExtractVolumePatches(
+            name,
+            ksizes=ksizes,
+            strides=strides,
+            padding=padding,
+            rates=rates,
+            mode=mode,
+            constant_values=constant_values,
+        )(input)
+    volumes = tf.convert_to_tensor(input)
+    if volumes.shape.rank is None:
+        volumes = tf.ensure_shape(volumes, [None] * 5)
+    if volumes.shape.rank != 5:
         invalid(
             "input must be [batch, planes, rows, cols, depth], but got shape "
-            f"{shape_text(input.shape)}. If the batch axis is missing, add it: "
+            f"{shape_text(volumes.shape)}. If the batch axis is missing, add it: "
             "input[tf.newaxis]."
         )
     attributes = read_attributes(
-        "input", input.shape, ksizes, strides, rates, padding, mode, "ksizes"
+        "input", volumes.shape, ksizes, strides, rates, padding, mode, "ksizes"
     )
     if attributes["padding"] == "SAME":
         attributes["padding"] = "SAME_UNCLAMPED"
-    constant = read_constant(constant_values, input.dtype)
+    constant = read_constant(constant_values, volumes.dtype)
     return ops.tf_patches_extract_patches(
-        input, **attributes, constant_values=constant, name=name
+        volumes, **attributes, constant_values=constant, name=name
     )
 
 
 @op
 def fold_patches(
-    patches: Any,
-    image_shape: Any,
+    patches: TensorLike,
+    image_shape: TensorLike | Shape,
     sizes: Integers,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -347,8 +351,8 @@ def fold_patches(
     *,
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
-    reduction: Literal["SUM", "MEAN", "sum", "mean"] = "sum",
-    weights: Any = None,
+    reduction: GridReduction = "sum",
+    weights: TensorLike | None = None,
 ) -> tf.Tensor:
     """Puts patches back into images; their sum is the adjoint of `extract_patches`.
 

@@ -1,16 +1,10 @@
 """The public functions of positions: patches out of images, and back, at any place."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Reduction,
     invalid,
     read_constant,
     read_mode,
@@ -22,20 +16,21 @@ from tf_patches.dispatch import any_symbolic, op
 from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
 from tf_patches.positions import fit_positions, read_flips, read_positions
+from tf_patches.typing import Integers, Mode, Number, Reduction, Shape, TensorLike
 from tf_patches.weights import read_weights
 
 
 @op
 def extract_patches_at(
-    images: Any,
-    positions: Any,
+    images: TensorLike,
+    positions: TensorLike,
     sizes: Integers,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
-    flips: Any = None,
+    flips: TensorLike | None = None,
 ) -> tf.Tensor:
     """Extracts patches from images at given positions, in any order.
 
@@ -119,37 +114,37 @@ def extract_patches_at(
             mode=mode,
             constant_values=constant_values,
         )(images, positions, flips=flips)
-    images = tf.convert_to_tensor(images)
-    positions = read_positions(positions)
-    shape = images.shape
-    rank = _rank_of_images(shape, positions)
+    tensor = tf.convert_to_tensor(images)
+    places = read_positions(positions)
+    shape = tensor.shape
+    rank = _rank_of_images(shape, places)
     sizes = read_of_axes(sizes, "sizes", "images", shape, rank)
     axes = len(sizes)
-    positions = fit_positions(positions, axes, "images", shape)
+    places = fit_positions(places, axes, "images", shape)
     return ops.tf_patches_extract_patches_at(
-        images,
-        positions,
-        read_flips(flips, positions, axes),
+        tensor,
+        places,
+        read_flips(flips, places, axes),
         sizes=sizes,
         rates=_read_rates(rates, "images", shape, axes),
         mode=read_mode(mode),
-        constant_values=read_constant(constant_values, images.dtype),
+        constant_values=read_constant(constant_values, tensor.dtype),
         name=name,
     )
 
 
 @op
 def fold_patches_at(
-    patches: Any,
-    positions: Any,
-    image_shape: Any,
+    patches: TensorLike,
+    positions: TensorLike,
+    image_shape: TensorLike | Shape,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     mode: Mode = "CONSTANT",
-    flips: Any = None,
+    flips: TensorLike | None = None,
     reduction: Reduction = "sum",
-    weights: Any = None,
+    weights: TensorLike | None = None,
 ) -> tf.Tensor:
     """Puts patches back into images, at the positions that they come from.
 
@@ -246,17 +241,17 @@ def fold_patches_at(
             mode=mode,
             reduction=reduction,
         )(patches, positions, flips=flips, weights=weights)
-    patches = tf.convert_to_tensor(patches)
-    shape = patches.shape
+    tensor = tf.convert_to_tensor(patches)
+    shape = tensor.shape
     sizes = _sizes_of_patches(shape)
     axes = len(sizes)
-    positions = fit_positions(read_positions(positions), axes, "patches", shape)
-    window, profiles = read_weights(weights, patches, sizes)
+    places = fit_positions(read_positions(positions), axes, "patches", shape)
+    window, profiles = read_weights(weights, tensor, sizes)
     return ops.tf_patches_fold_patches_at(
-        patches,
-        positions,
-        read_flips(flips, positions, axes),
-        read_image_shape(image_shape, patches),
+        tensor,
+        places,
+        read_flips(flips, places, axes),
+        read_image_shape(image_shape, tensor),
         window,
         profiles,
         sizes=sizes,

@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
     checked,
     invalid,
     read_of_axes,
@@ -18,29 +15,90 @@ from tf_patches.arguments import (
 )
 from tf_patches.dispatch import op, read_tensor
 from tf_patches.placed import extract_patches_at
+from tf_patches.typing import (
+    Array,
+    Flips,
+    Integers,
+    Mode,
+    Number,
+    Structure,
+    TensorLike,
+)
 from tf_patches.windows import array_module
-
-Flips: TypeAlias = Literal["horizontal", "vertical", "all"]
 
 _MOST = 2**31 - 1  # patches of an image
 _LOW = 2**32 - 1  # the bits of the lower word
 _DRAWS = 4  # random numbers of a patch, 64 bits each: positions, then flips
 
 
-@op
+@overload
 def stateless_random_patches(
-    images: Any,
-    count: int | tf.Tensor,
+    images: Array,
+    count: int | Array,
     sizes: Integers,
-    seed: Any,
+    seed: TensorLike,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     flips: Flips | None = None,
     mode: Mode | None = None,
     constant_values: Number = 0,
-    weights: Any = None,
-    image_indices: Any = None,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: Literal[False] = False,
+) -> tf.Tensor: ...
+
+
+@overload
+def stateless_random_patches(
+    images: Array,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: Literal[True],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
+
+
+@overload
+def stateless_random_patches(
+    images: Array | Structure,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: bool = False,
+) -> Any: ...
+
+
+@op
+def stateless_random_patches(
+    images: Array | Structure,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
     return_positions: bool = False,
 ) -> Any:
     """Cuts patches from random places of images, for training.
@@ -204,7 +262,7 @@ def read_request(
 
 def draw_places(
     request: Request,
-    count: int | tf.Tensor,
+    count: Any,
     seed: Any,
     flips: Flips | None,
     weights: Any,

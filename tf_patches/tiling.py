@@ -2,28 +2,34 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
 
 from tf_patches import windows
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Reduction,
     checked,
     invalid,
     read_integers,
     read_mode,
     shape_text,
 )
-from tf_patches.dispatch import read_tensor
+from tf_patches.dispatch import not_converted, read_tensor
 from tf_patches.placed import extract_patches_at, fold_patches_at
+from tf_patches.typing import (
+    Array,
+    Blend,
+    Integers,
+    Mode,
+    Number,
+    Reduction,
+    Remainder,
+    Shape,
+    Structure,
+    TensorLike,
+)
 from tf_patches.windows import array_module
-
-Remainder: TypeAlias = Literal["shift", "pad", "spread", "drop"]
 
 _REMAINDERS = ("shift", "pad", "spread", "drop")
 _LARGEST = 2**62  # so that sums of two positions have 64 bits
@@ -146,10 +152,10 @@ class Tiling:
       TensorShape([1, 100, 90, 3])
     """
 
-    @tf.autograph.experimental.do_not_convert
+    @not_converted
     def __init__(
         self,
-        image_size: Any,
+        image_size: TensorLike | Shape,
         tile_size: Integers,
         overlap: float | Sequence[float] | None = None,
         stride: Integers | None = None,
@@ -160,7 +166,7 @@ class Tiling:
         self.image_size = _read_image_size(image_size)
         self.tile_size = _read_sizes(tile_size, "tile_size", len(self.image_size))
         self.stride = _read_stride(overlap, stride, self.tile_size)
-        self.remainder = _read_name(remainder, "remainder", _REMAINDERS)
+        self.remainder: Remainder = _read_name(remainder, "remainder", _REMAINDERS)
         self.mode: Any = read_mode(mode)
         self.constant_values = constant_values
         names = _AXES[-len(self.image_size) :]
@@ -183,8 +189,29 @@ class Tiling:
             f"remainder={self.remainder!r}, mode={self.mode!r})"
         )
 
-    @tf.autograph.experimental.do_not_convert
-    def cut(self, images: Any, indices: Any = None, name: str | None = None) -> Any:
+    @overload
+    def cut(
+        self,
+        images: Array,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> tf.Tensor: ...
+
+    @overload
+    def cut(
+        self,
+        images: Structure,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any: ...
+
+    @not_converted
+    def cut(
+        self,
+        images: Array | Structure,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any:
         """Cuts images into tiles.
 
         Args:
@@ -217,12 +244,30 @@ class Tiling:
             images,
         )
 
-    @tf.autograph.experimental.do_not_convert
+    @overload
     def merge(
         self,
-        tiles: Any,
-        blend: Any = "average",
-        indices: Any = None,
+        tiles: Array,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> tf.Tensor: ...
+
+    @overload
+    def merge(
+        self,
+        tiles: Structure,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any: ...
+
+    @not_converted
+    def merge(
+        self,
+        tiles: Array | Structure,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
         name: str | None = None,
     ) -> Any:
         """Puts tiles back where they were cut.
@@ -276,8 +321,7 @@ class Tiling:
             `indices` names a tile that is none. While a graph is built: `ValueError`.
           TypeError: If `blend` or `indices` is of another type.
         """
-        if isinstance(blend, str):
-            blend = _read_name(blend, "blend", _BLENDS)
+        blend = _read_blend(blend)
         numbers = self._numbers(indices)
         if isinstance(blend, str) and blend == "crop":
             _check_once(numbers)
@@ -289,13 +333,14 @@ class Tiling:
             tiles,
         )
 
+    @not_converted
     def merge_part(
         self,
-        tiles: Any,
+        tiles: TensorLike,
         begin: Sequence[int],
         size: Sequence[int],
-        blend: Any = "average",
-        indices: Any = None,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
     ) -> tf.Tensor:
         """The pixels of what `merge` returns from `begin` on, to the same bits.
 
@@ -310,11 +355,10 @@ class Tiling:
         Returns:
           A tensor `[batch, *size, depth]`.
         """
-        if isinstance(blend, str):
-            blend = _read_name(blend, "blend", _BLENDS)
         places = self._places(self._numbers(indices))
         part = _Part(begin, size)
-        return self._merge(read_tensor(tiles, "tiles"), blend, places, None, part)
+        tensor = read_tensor(tiles, "tiles")
+        return self._merge(tensor, _read_blend(blend), places, None, part)
 
     def merged_axes(self, sizes: Sequence[int]) -> list[_Axis]:
         """The axes of what `merge` returns, where a model makes tiles of `sizes`."""
@@ -694,7 +738,13 @@ def _text(count: Any) -> str:
     return "?" if tf.is_tensor(count) else str(count)
 
 
-def _read_name(name: Any, argument: str, names: Sequence[str]) -> str:
+def _read_blend(blend: Any) -> Any:
+    """A name in lower case, or a window as it is."""
+    return _read_name(blend, "blend", _BLENDS) if isinstance(blend, str) else blend
+
+
+def _read_name(name: Any, argument: str, names: Sequence[str]) -> Any:
+    """A name in lower case, one of `names`."""
     message = f"{argument} must be {', '.join(names)}, but got {name!r}."
     if not isinstance(name, str):
         raise TypeError(message)
