@@ -26,19 +26,20 @@ def op(function: _Function) -> _Function:
     dispatched = tf.__internal__.dispatch.add_dispatch_support(function)
     dispatched.__signature__ = signature
     del vars(function)["__signature__"]
-    # The mark that AutoGraph looks for, without a wrapper's microsecond.
-    mark = tf.autograph.experimental.do_not_convert(function)
-    vars(dispatched).update(vars(mark) | vars(dispatched))
-    return dispatched
+    return not_converted(dispatched)
 
 
 def not_converted(function: _Function) -> _Function:
     """Leaves a function to Python: AutoGraph does not rewrite it.
 
-    A rewritten function would be slower to trace, and show lines in errors that the
+    A rewritten function would be slower to trace, and errors would show lines that the
     function does not have.
     """
-    return tf.autograph.experimental.do_not_convert(function)
+    # The mark that AutoGraph looks for, without the wrapper that TensorFlow sets it on.
+    mark = dict(vars(tf.autograph.experimental.do_not_convert(function)))
+    del mark["__wrapped__"]
+    vars(function).update(mark)
+    return function
 
 
 def is_symbolic(tensor: Any, name: str) -> bool:

@@ -4,6 +4,8 @@ Arguments are named as in `keras.ops.image.extract_patches`; images have channel
 The layers are known by name to every `.keras` file once this package is imported.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """The public functions of a grid: patches out of images, and back into images."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import tensorflow as tf

@@ -1,5 +1,7 @@
 """The public functions of positions: patches out of images, and back, at any place."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)

@@ -1,5 +1,7 @@
 """Random patches, the same on every run and for any batch."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload

@@ -1,5 +1,7 @@
 """Tiles that cover an image, and their way back into it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
@@ -360,6 +362,7 @@ class Tiling:
         tensor = read_tensor(tiles, "tiles")
         return self._merge(tensor, _read_blend(blend), places, None, part)
 
+    @not_converted
     def merged_axes(self, sizes: Sequence[int]) -> list[_Axis]:
         """The axes of what `merge` returns, where a model makes tiles of `sizes`."""
         return [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
