@@ -7,11 +7,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from child import child_output
 
 import tf_patches
+from tf_patches import layers, slides
 
 
 def calls():
@@ -22,7 +24,8 @@ def calls():
     tiling = tf_patches.Tiling([20, 20], 8, 0.5)
     tiles = tiling.cut(images)
     factors = [tf.ones(8), tf.ones(8)]
-    random_layer = tf_patches.layers.RandomPatches(4, 8, flips="all", mode="reflect")
+    slide = slides.open(images[0].numpy(), mpp=1)
+    random_layer = layers.RandomPatches(4, 8, flips="all", mode="reflect")
     return {
         "extract_patches": partial(
             tf_patches.extract_patches, images, 8, padding="same", mode="edge"
@@ -56,10 +59,10 @@ def calls():
         "Tiling.merge": partial(tiling.merge, tiles, "cosine"),
         "Tiling.merge_part": partial(tiling.merge_part, tiles, [0, 0], [3, 3], "crop"),
         "Tiling.merged_axes": partial(tiling.merged_axes, [4, 4]),
-        "layers.ExtractPatches": partial(tf_patches.layers.ExtractPatches(8), images),
-        "layers.FoldPatches": partial(
-            tf_patches.layers.FoldPatches(8), patches, like=images
-        ),
+        "Slide.read": partial(slide.read, 0, 0, 8, tf.constant(8), mpp=2),
+        "Slide.patches": partial(slide.patches, 8, 4, mode="EDGE"),
+        "layers.ExtractPatches": partial(layers.ExtractPatches(8), images),
+        "layers.FoldPatches": partial(layers.FoldPatches(8), patches, like=images),
         "layers.RandomPatches": partial(random_layer, images, training=True),
         "layers.RandomPatches, later": partial(random_layer, images, training=False),
     }
@@ -75,6 +78,14 @@ def trace(call):
     tf.function(users_function)()
 
 
+def score_slides():
+    """What no `tf.function` of a user's holds, but traces functions of ours."""
+    slide = np.zeros([20, 20, 3], np.uint8)
+    next(iter(slides.open(slide).patches(8)))
+    slides.score(slide, lambda patches: patches[:, 0, 0, 0], 8, progress=False)
+    slides.predict(slide, lambda tiles: tf.cast(tiles, tf.float32), 8, progress=False)
+
+
 def print_rewritten():
     """Prints the names of the functions that AutoGraph rewrote, for each call."""
 
@@ -83,9 +94,10 @@ def print_rewritten():
 
     trace(list)
     rewritten = {}
-    for name, call in calls().items():
+    runs = {name: partial(trace, call) for name, call in calls().items()}
+    for name, run in {**runs, "slides": score_slides}.items():
         before = made()
-        trace(call)
+        run()
         sources = [Path(sys.modules[name].__file__) for name in made() - before]
         rewritten[name] = re.findall(
             r"def tf__(\w+)", "".join(path.read_text() for path in sources)
@@ -120,7 +132,7 @@ BAD_CALLS = [
     (tf_patches.Tiling, [2, 2], [2]),
     (tf_patches.Tiling([4, 4], 2).cut, [4, 4, 1], []),
     (tf_patches.Tiling([4, 4], 2).merge, [1, 3, 2, 2, 1], []),
-    (tf_patches.layers.ExtractPatches(8), [4, 4], []),
+    (layers.ExtractPatches(8), [4, 4], []),
 ]
 
 

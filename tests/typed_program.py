@@ -167,6 +167,14 @@ slide.patches(size="8")
 slide.read(0, 0, 8, 8, levels=1)
 # wrong: model
 slides.score(slide)
+# wrong: blend
+slides.predict(slide, lambda x: x, 8, blend="triangle")
+# wrong: mode
+slides.score(slide, lambda x: x[:, 0, 0, 0], size=8, mode="WRAP")
+# wrong: mask
+slide.patches(8, mask="tissue")
+# wrong: row
+slide.read(row="0", col=0, rows=8, cols=8)
 
 # Others.
 

@@ -11,13 +11,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def op(function: _Function) -> _Function:
-    """Makes a function one that TensorFlow treats as its own.
+    """Makes TensorFlow treat a function as its own.
 
-    It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
+    TensorFlow dispatches it on the types of its arguments, and AutoGraph leaves it
+    alone.
     """
     signature = inspect.signature(function)
-    # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
-    # argument is missing; it knows no arguments that go by keyword alone.
+    # If all arguments have defaults, Python says which argument is missing, not
+    # TensorFlow's dispatcher. The dispatcher does not know keyword-only arguments.
     known = [
         parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=None)
         for parameter in signature.parameters.values()
@@ -52,7 +53,7 @@ def is_symbolic(tensor: Any, name: str) -> bool:
             f"{name} must be a dense tensor, but got a RaggedTensor. "
             f"Pass {name}.to_tensor()."
         )
-    # Where Keras has not been imported there are no Keras tensors.
+    # If Keras has not been imported, there are no Keras tensors.
     symbolic: Any = getattr(sys.modules.get("keras"), "KerasTensor", ())
     if not isinstance(tensor, symbolic):
         return False
@@ -66,7 +67,7 @@ def is_symbolic(tensor: Any, name: str) -> bool:
 
 
 def any_symbolic(**tensors: Any) -> bool:
-    """Whether one of tensors, or of lists of tensors, is a Keras tensor."""
+    """Whether a tensor, or a tensor in a list, is a Keras tensor."""
     symbolic = False
     for name, value in tensors.items():
         for tensor in value if isinstance(value, (list, tuple)) else [value]:
@@ -75,10 +76,10 @@ def any_symbolic(**tensors: Any) -> bool:
 
 
 def read_tensor(tensor: Any, name: str) -> tf.Tensor:
-    """A dense tensor, of what converts to one."""
+    """A dense tensor, from anything that converts to a dense tensor."""
     if is_symbolic(tensor, name):
         raise TypeError(
-            f"{name} must be a tensor, but got a KerasTensor. Make the call in a layer "
-            "of your own, or in keras.layers.Lambda."
+            f"{name} must be a tensor, but got a KerasTensor. Call the function in a "
+            "layer of your own, or in keras.layers.Lambda."
         )
     return tf.convert_to_tensor(tensor)

@@ -3,7 +3,8 @@
 They say what the functions accept; every function also checks it when it runs.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -51,13 +52,19 @@ Number: TypeAlias = complex | Array
 Pairs: TypeAlias = Sequence[Sequence[Integer]] | NDArray[np.integer[Any]]
 """Pixels before and after each axis."""
 
-Padding: TypeAlias = Literal["VALID", "SAME", "valid", "same"] | Pairs
+SlidePadding: TypeAlias = Literal["VALID", "SAME", "valid", "same"]
+"""How far patches reach beyond a slide."""
+
+Padding: TypeAlias = SlidePadding | Pairs
 """How far patches reach beyond an image."""
 
-Mode: TypeAlias = Literal[
-    "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP",
-    "constant", "reflect", "symmetric", "edge", "wrap",
+SlideMode: TypeAlias = Literal[
+    "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE",
+    "constant", "reflect", "symmetric", "edge",
 ]  # fmt: skip
+"""What patches show outside of a slide."""
+
+Mode: TypeAlias = SlideMode | Literal["WRAP", "wrap"]
 """What patches show outside of an image."""
 
 GridReduction: TypeAlias = Literal["SUM", "MEAN", "sum", "mean"]
@@ -76,3 +83,15 @@ Blend: TypeAlias = Literal[
     "average", "gaussian", "hann", "linear", "cosine", "crop", "max", "min"
 ]
 """How tiles are put together where they overlap."""
+
+FilePath: TypeAlias = str | os.PathLike[str]
+"""The path of a file or a folder."""
+
+Model: TypeAlias = FilePath | Callable[..., Any]
+"""A model of Keras, a function, or the path of a saved model."""
+
+Mask: TypeAlias = Literal["otsu", "OTSU"] | Array | list[Any] | Callable[..., Any]
+"""Where a slide has tissue: a method, an array, or a function of the thumbnail."""
+
+Reduce: TypeAlias = Literal["argmax", "ARGMAX"] | Callable[..., Any]
+"""What is kept of the channels of a pixel."""
