@@ -672,9 +672,9 @@ def test_evenly_at_inference():
 def test_small_images():
     cut, reflect = RandomPatches(30, (12, 4)), RandomPatches(30, 12, 1, mode="reflect")
     for training in (False, True):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"12.*give a mode"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"12.*pass a mode"):
             cut(NUMBERED, training=training)
-        with pytest.raises(ValueError, match=r"12.*give a mode"):
+        with pytest.raises(ValueError, match=r"12.*pass a mode"):
             cut(keras.Input([9, 11, 1]), training=training)
         padded = np.pad(NUMBERED[0, :, :, 0], 3, mode="reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (12, 12))

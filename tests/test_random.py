@@ -441,7 +441,7 @@ CALL = dict(images=np.zeros([2, 9, 9, 1], np.float32), count=3, sizes=4, seed=SE
     [
         ({"images": np.zeros([9, 9])}, ValueError, r"images.*\[9,9\].*tf\.newaxis"),
         ({"images": np.zeros([1] * 6)}, ValueError, "images.*one to three axes"),
-        ({"images": ()}, ValueError, "images.*none"),
+        ({"images": ()}, ValueError, "images.*empty"),
         (
             {"images": (np.zeros([2, 9, 9, 1]), np.zeros([2, 9, 8, 1]))},
             ValueError,
@@ -477,7 +477,7 @@ CALL = dict(images=np.zeros([2, 9, 9, 1], np.float32), count=3, sizes=4, seed=SE
         ),
         ({"weights": np.zeros([2, 9, 9, 1])}, ValueError, r"weights\[\.\.\., 0\]"),
         ({"weights": np.zeros([2, 9, 9], complex)}, TypeError, "weights.*complex128"),
-        ({"image_indices": [0]}, ValueError, r"image_indices.*batch of 2.*\[1\]"),
+        ({"image_indices": [0]}, ValueError, r"image_indices.*\[2\].*\[1\]"),
         ({"image_indices": 0}, ValueError, r"image_indices.*\[\]"),
         ({"image_indices": [0.0, 1.0]}, TypeError, "image_indices.*integers"),
     ],

@@ -4,9 +4,16 @@ import sys as _sys
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from tf_patches import command_line as _command_line
+
+if _command_line.is_starting():
+    # Python imports the package before `__main__`. What needs no TensorFlow, help and
+    # wrong usage, does not wait for it.
+    _command_line.parse(_sys.argv[1:])
+
 from tf_patches.builtin import accelerate, is_accelerated
 from tf_patches.builtin import is_wanted as _is_wanted
-from tf_patches.conversion import to_builtin
+from tf_patches.conversion import Conversion, ConversionError, to_builtin
 from tf_patches.memory import clear_result_cache
 from tf_patches.native import build_info
 from tf_patches.ops import (
@@ -22,6 +29,8 @@ from tf_patches.tiling import Tiling
 __version__ = "0.1.0"
 
 __all__ = [
+    "Conversion",
+    "ConversionError",
     "Tiling",
     "accelerate",
     "build_info",

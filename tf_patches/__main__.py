@@ -1,4 +1,4 @@
-"""The command line: run a program accelerated; convert a model; score slides."""
+"""What the commands do: run a program accelerated; convert a model; score slides."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ import numpy as np
 
 import tf_patches
 from tf_patches import slide_commands
+from tf_patches.command_line import parse
 from tf_patches.conversion import ConversionError
 from tf_patches.run_program import run_module, run_script
 
@@ -18,7 +19,7 @@ _FAILED = 2  # as argparse exits
 
 def main(arguments: Sequence[str]) -> int:
     """Does what the command line says; returns the exit status."""
-    given = _parser().parse_args(_without_program_arguments(arguments))
+    given = parse(arguments)
     if given.command == "run":
         if given.module is not None:
             return run_module(given.module, arguments[3:])
@@ -26,60 +27,6 @@ def main(arguments: Sequence[str]) -> int:
     if given.command == "convert":
         return _convert(given)
     return slide_commands.run(given)
-
-
-def _without_program_arguments(arguments: Sequence[str]) -> Sequence[str]:
-    """What is for us: the arguments of a program may look like ours."""
-    if arguments[:1] != ["run"]:
-        return arguments
-    return arguments[:3] if arguments[1:2] == ["-m"] else arguments[:2]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tf_patches",
-        description="Patches of images for TensorFlow, exact and fast.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_run(commands)
-    _add_convert(commands)
-    slide_commands.add_to(commands)
-    return parser
-
-
-def _add_run(commands: Any) -> None:
-    run = commands.add_parser(
-        "run",
-        help="run an unchanged program with TensorFlow's own op accelerated",
-        description="Runs a program as `python` does, after tf_patches.accelerate().",
-        usage="python -m tf_patches run [-h] (SCRIPT | -m MODULE) [ARGUMENTS ...]",
-    )
-    program = run.add_mutually_exclusive_group(required=True)
-    program.add_argument("script", nargs="?", metavar="SCRIPT", help="a script")
-    program.add_argument("-m", dest="module", metavar="MODULE", help="a module")
-
-
-def _add_convert(commands: Any) -> None:
-    convert = commands.add_parser(
-        "convert",
-        help="convert a saved model to one that runs without tf_patches",
-        description="Writes a SavedModel of TensorFlow's own ops. Both models are run "
-        "and must give identical results.",
-    )
-    add = convert.add_argument
-    add("source", metavar="IN", help="the folder of a SavedModel, or a .keras file")
-    add("out", metavar="OUT", help="the folder to write, which is new or empty")
-    add(
-        "--plain",
-        action="store_true",
-        help="use only operations that TFLite, ONNX and other exporters know",
-    )
-    add(
-        "--inputs",
-        metavar="FILE.npz",
-        help="what to run the models on: arrays named FUNCTION/ARGUMENT, as "
-        "serve/images (default: random numbers)",
-    )
 
 
 def _convert(given: argparse.Namespace) -> int:

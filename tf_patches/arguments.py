@@ -1,31 +1,19 @@
-"""What users write about patches, as the ops take it.
+"""Reads the arguments of users for the ops.
 
-Errors are of the classes that TensorFlow's own op raises for the same mistakes.
+Errors have the classes that TensorFlow's own op raises for the same mistakes.
 """
 
 import cmath
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
 
-Integers: TypeAlias = int | Sequence[int] | np.ndarray
-Pairs: TypeAlias = Sequence[Sequence[int]] | np.ndarray
-Padding: TypeAlias = Literal["VALID", "SAME", "valid", "same"] | Pairs
-Mode: TypeAlias = Literal[
-    "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE", "WRAP",
-    "constant", "reflect", "symmetric", "edge", "wrap",
-]  # fmt: skip
-Reduction: TypeAlias = Literal[
-    "SUM", "MEAN", "MAX", "MIN", "sum", "mean", "max", "min"
-]  # fmt: skip
-Number: TypeAlias = complex | np.generic  # a type checker takes int for complex
-
 _LEAST, _LARGEST = -(2**31), 2**31 - 1  # of an attribute
 _RANKS = (3, 4, 5)
-# Images of fewer axes have the last of them.
+# Images with fewer axes have the last names.
 _AXES = ("planes", "rows", "cols")
 _PADDINGS = ("VALID", "SAME")
 _PAIRS = "pairs of pixels, [[0, 0], [top, bottom], [left, right], [0, 0]]"
@@ -34,14 +22,14 @@ _REDUCTIONS = ("SUM", "MEAN", "MAX", "MIN")
 
 
 def invalid(message: str) -> NoReturn:
-    """Raises the class that TensorFlow's op raises: a graph has one of its own."""
+    """Raises the class that TensorFlow's op raises: graphs have another class."""
     if tf.executing_eagerly():
         raise tf.errors.InvalidArgumentError(None, None, message)
     raise ValueError(message)
 
 
 def checked(value: Any, condition: Any, message: str) -> Any:
-    """`value`, once it is known that the condition holds."""
+    """`value`, after a check of the condition, now or at run time."""
     known = tf.get_static_value(condition) if tf.is_tensor(condition) else condition
     if known is None:
         with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
@@ -60,7 +48,7 @@ def are_plain(
     mode: Any,
     constant: Any = 0,
 ) -> bool:
-    """Whether arguments are as ops take them: to read them delays a tiny call."""
+    """Whether ops take the arguments as they are: reading them slows tiny calls."""
     if not type(sizes) is type(strides) is type(rates) is list:
         return False
     if not len(sizes) == len(strides) == len(rates) == rank:
@@ -83,9 +71,9 @@ def read_attributes(
     mode: Any,
     sizes_name: str = "sizes",
 ) -> dict[str, Any]:
-    """The attributes of an op on `tensor`, images or patches, of which the rank counts.
+    """The attributes of an op on `tensor`, which is "images" or "patches".
 
-    `sizes_name` is what the user calls the sizes.
+    `sizes_name` is the user's name for the sizes.
     """
     rank = shape.rank if shape.rank in _RANKS else None
     sizes = _read_list(sizes, sizes_name, tensor, shape, rank)
@@ -146,7 +134,7 @@ def _refuse_list(
 def read_of_axes(
     values: Any, name: str, tensor: str, shape: tf.TensorShape, rank: int | None
 ) -> list[int]:
-    """Integers, one for each axis of space of images of a rank."""
+    """An integer for each axis of space of images with this rank."""
     rank = rank if rank in _RANKS else None
     whole = _read_list(values, name, tensor, shape, rank)
     first, *numbers, last = whole
@@ -160,16 +148,16 @@ def read_of_axes(
 
 
 def _is_whole(values: list[int], rank: int | None) -> bool:
-    """Whether values are TensorFlow's list, not one for each axis of space."""
+    """Whether values are TensorFlow's list, and not a value for each axis of space."""
     length = len(values)
     if rank is None:
         return length > 3 or (length == 3 and values[0] == values[2] == 1)
-    # TensorFlow's op reads the first four of more.
+    # TensorFlow's op reads the first four values of a longer list.
     return length == rank or (rank == 4 and length > 4)
 
 
 def shape_text(shape: tf.TensorShape) -> str:
-    """A shape as the ops' own messages show it."""
+    """A shape in the form of the ops' own messages."""
     if shape.rank is None:
         return "?"
     known = ["?" if n is None else str(n) for n in shape]
@@ -177,7 +165,7 @@ def shape_text(shape: tf.TensorShape) -> str:
 
 
 def read_integers(values: Any, name: str) -> int | list[int]:
-    """An integer or a list of integers, whatever holds them."""
+    """An integer or a list of integers, from Python, NumPy or TensorFlow."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.ndim < 2:
         values = values.tolist()
     elif isinstance(values, tf.TensorShape):
@@ -194,7 +182,7 @@ def read_integers(values: Any, name: str) -> int | list[int]:
 
 
 def _read_integer(value: Any, name: str) -> int:
-    """As TensorFlow does it: numbers lose what follows the point."""
+    """An integer. Like in TensorFlow, numbers lose their fraction."""
     if type(value) is int and _LEAST <= value <= _LARGEST:
         return value
     number = tf.get_static_value(value) if tf.is_tensor(value) else value
@@ -213,14 +201,14 @@ def _read_integer(value: Any, name: str) -> int:
 
 
 def _read_border(padding: Any, mode: Any, rank: int) -> dict[str, Any]:
-    """The attributes of what lies outside of images that have `rank` axes."""
+    """The attributes for the border of images that have `rank` axes."""
     padding, mode = _read_padding(padding), read_mode(mode)
     if isinstance(padding, str):
         return {"padding": padding, "mode": mode}
     if len(padding) != rank:
         invalid(
-            f"padding must have {rank} pairs of pixels, as images have axes, but got "
-            f"{padding}."
+            f"padding must have {rank} pairs of pixels, a pair for each axis of "
+            f"images, but got {padding}."
         )
     flat = [pixels for pair in padding for pixels in pair]
     return {"padding": "EXPLICIT", "explicit_paddings": flat, "mode": mode}
@@ -265,7 +253,7 @@ def _read_name(name: Any, argument: str, names: Sequence[str], *others: str) -> 
 
 
 def read_constant(number: Any, dtype: tf.DType) -> bytes:
-    """A number as the bytes of one element of `dtype`; none for zero."""
+    """A number as the bytes of an element of `dtype`; no bytes for zero."""
     if type(number) is int and number == 0:
         return b""
     value = _read_number(number)
@@ -276,7 +264,7 @@ def read_constant(number: Any, dtype: tf.DType) -> bytes:
 
 
 def _read_number(number: Any) -> Any:
-    """A number as Python has it."""
+    """A number of Python."""
     if isinstance(number, (int, float, complex)):
         return number
     value = tf.get_static_value(number) if tf.is_tensor(number) else number
@@ -287,7 +275,7 @@ def _read_number(number: Any) -> Any:
 
 
 def _element(value: Any, dtype: tf.DType) -> bytes | None:
-    """The bytes of a number as `dtype` has it, None if it has not."""
+    """The bytes of a number in `dtype`, or None if `dtype` does not hold it."""
     is_exact = dtype.is_integer or dtype.is_bool
     is_number = is_exact or dtype.is_floating or dtype.is_complex
     if not is_number or (isinstance(value, complex) and not dtype.is_complex):
@@ -306,7 +294,7 @@ def _element(value: Any, dtype: tf.DType) -> bytes | None:
 
 
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a function as Python has them, and so JSON."""
+    """Arguments of a function as types of Python, which JSON can hold."""
     return {name: _plain(name, value) for name, value in arguments.items()}
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's own ops, run by our CPU kernel and with our gradient."""
+"""Makes TensorFlow's own ops use our CPU kernel and our gradient."""
 
 import os
 import threading
@@ -38,40 +38,40 @@ _original_gradients: dict[str, Callable[..., Any]] = {}
 def accelerate(gradients: bool = True) -> None:
     """Makes TensorFlow's own ops run our CPU kernel, in the whole process.
 
-    From then on `tf.image.extract_patches`, `tf.compat.v1.extract_image_patches`,
-    `tf.extract_volume_patches`, `tf.raw_ops.ExtractImagePatches`,
-    `tf.raw_ops.ExtractVolumePatches` and every function, Keras model and
-    SavedModel that holds the ops give the same patches, to the bit, as fast as
-    `tf_patches.extract_patches`. Their gradient becomes that of
-    `tf_patches.extract_patches`: the same to the bit where TensorFlow's own is
-    right (except for NaN payloads where several NaNs are added), right above 2^24
-    pixels, for unknown shapes and for an empty batch too. Jacobians and
-    `tf.vectorized_map` run the op once, not once for each element. Images of bool,
-    for which TensorFlow's ops have no CPU kernel, stay refused, and so do volumes of
-    complex numbers: a model of them would run nowhere else.
+    After the call these give the same patches to the bit, as fast as
+    `tf_patches.extract_patches`: `tf.image.extract_patches`,
+    `tf.compat.v1.extract_image_patches`, `tf.extract_volume_patches`,
+    `tf.raw_ops.ExtractImagePatches`, `tf.raw_ops.ExtractVolumePatches`, and every
+    function, Keras model and SavedModel that holds the ops. Their gradient becomes the
+    gradient of `tf_patches.extract_patches`. If TensorFlow's own gradient is correct,
+    ours is the same to the bit, except for NaN payloads if several NaNs are added. Ours
+    is also correct above 2^24 pixels, for unknown shapes and for an empty batch.
+    Jacobians and `tf.vectorized_map` run the op once, not once for each element.
+    Images of bool and volumes of complex numbers still raise TensorFlow's error: a
+    model with them would run nowhere else.
 
-    Call it first, or set `TF_PATCHES_ACCELERATE=1` in the environment, which does
-    it when `tf_patches` is imported. It may be called at any time and from any
-    thread, and cannot be undone. Functions that ran before and SavedModels that are
-    loaded change over, except gradients that were traced before, and fetches that a
-    `tf.compat.v1.Session` ran. Ops that hold a state, such as those for random
-    numbers, restart, as they do after `tf.random.set_seed`.
+    Call it first. Or set `TF_PATCHES_ACCELERATE=1` in the environment: then `import
+    tf_patches` calls it. It may be called at any time and from any thread. It cannot be
+    undone. Functions that ran before and SavedModels that are loaded switch too, except
+    gradients that were traced before, and fetches that a `tf.compat.v1.Session` has
+    run. Stateful ops, such as random numbers, restart, as after `tf.random.set_seed`.
 
-    Only the CPU kernel is replaced. On a GPU and under XLA, TensorFlow's own run
-    the ops. Where a GPU or another such device is visible, gradients stay
-    TensorFlow's own too, except for ops that are placed on a CPU explicitly or ran
-    on it eagerly: nothing leaves its device. That has not been tried on a GPU.
+    Only the CPU kernel is replaced. On a GPU and under XLA, TensorFlow's own kernels
+    run. If a GPU or a similar device is visible, gradients are TensorFlow's own too,
+    except for ops that are placed on a CPU explicitly or that ran on a CPU eagerly. So
+    nothing leaves its device. This has not been tried on a GPU.
 
-    A function saved under it holds TensorFlow's ops only, and loads anywhere. But a
-    function that computes gradients itself holds `TFPatches>FoldPatches`, unless it
-    was traced under `accelerate(gradients=False)`: a process that loads or runs it
-    must `import tf_patches`.
+    A function that is saved afterwards holds only TensorFlow's ops, and loads anywhere.
+    But a function that computes gradients itself holds `TFPatches>FoldPatches`: a
+    process that loads it must `import tf_patches`. Trace it under
+    `accelerate(gradients=False)` to avoid this.
 
     Args:
-      gradients: Whether the gradient becomes ours; the last call decides.
+      gradients: Whether the gradient becomes ours. The last call decides.
 
     Raises:
-      RuntimeError: If TensorFlow lacks what it takes, as another version may.
+      RuntimeError: If this version of TensorFlow has changed in a way that we do not
+        know.
 
     Examples:
       >>> image = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
@@ -103,18 +103,18 @@ def accelerate(gradients: bool = True) -> None:
             clear_kernel_cache()
             for name, op in _OPS.items():
                 register_extraction(name, op.run, op.attributes)
-            _hasten_integers()
+            _skip_tensor_search()
             _original_gradients.update(registered)
         for name, original in _original_gradients.items():
             chosen = _choose(original) if gradients else original
             registry[name]["type"] = chosen
 
 
-def _hasten_integers() -> None:
-    """Spares lists of plain integers TensorFlow's search for tensors among them.
+def _skip_tensor_search() -> None:
+    """Makes TensorFlow not search for tensors in lists of plain integers.
 
-    That search takes several times as long as the rest of a small eager call.
-    TensorFlow 2.20 and before have none.
+    The search takes several times as long as the rest of a small eager call.
+    TensorFlow 2.20 and older versions do not search.
     """
     try:
         from tensorflow.python.ops import array_ops
@@ -157,7 +157,7 @@ def is_wanted() -> bool:
 
 
 def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A gradient: ours, except `original` where ours would leave a device."""
+    """A gradient: ours, or `original` if ours would leave a device."""
 
     def gradient_of(op: tf.Operation, gradient: Any) -> Any:
         ours = _is_on_cpu(op, gradient)
@@ -173,17 +173,17 @@ def _our_gradient(op: tf.Operation, gradient: Any) -> tf.Tensor:
         if tf.compat.as_str(grid["padding"]) == "SAME":
             grid["padding"] = "SAME_UNCLAMPED"
         if gradient.shape.rank == 4:
-            # What TensorFlow says of the patches of volumes of unknown rank.
+            # TensorFlow's inference for volumes of unknown rank is wrong.
             gradient = tf.compat.v1.placeholder_with_default(gradient, None)
         if gradient.dtype == tf.float16:
-            # Of volumes, unlike images, TensorFlow rounds the whole sum alone.
+            # For volumes, unlike images, TensorFlow rounds only the whole sum.
             wide = fold_gradient(op, tf.cast(gradient, tf.float32), **grid)
             return tf.cast(wide, tf.float16)
     return fold_gradient(op, gradient, **grid)
 
 
 def _is_on_cpu(op: Any, gradient: Any) -> bool:
-    """Whether the fold, which has a CPU kernel alone, moves nothing."""
+    """Whether the fold, which has only a CPU kernel, moves nothing."""
     if isinstance(op, tf.Operation):
         devices = [op.device]  # empty until TensorFlow places it
     else:

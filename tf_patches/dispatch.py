@@ -1,4 +1,4 @@
-"""What makes a function TensorFlow's own, and where Keras tensors reach a function."""
+"""What TensorFlow is told about a function, and where Keras tensors reach it."""
 
 import inspect
 import sys
@@ -11,13 +11,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def op(function: _Function) -> _Function:
-    """Makes a function one that TensorFlow treats as its own.
+    """Makes TensorFlow treat a function as its own.
 
-    It can be dispatched on its arguments' types, and AutoGraph leaves it alone.
+    TensorFlow dispatches it on the types of its arguments, and AutoGraph leaves it
+    alone.
     """
     signature = inspect.signature(function)
-    # Given defaults, TensorFlow's dispatcher leaves it to Python to say which
-    # argument is missing; it knows no arguments that go by keyword alone.
+    # If all arguments have defaults, Python says which argument is missing, not
+    # TensorFlow's dispatcher. The dispatcher does not know keyword-only arguments.
     known = [
         parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=None)
         for parameter in signature.parameters.values()
@@ -26,10 +27,20 @@ def op(function: _Function) -> _Function:
     dispatched = tf.__internal__.dispatch.add_dispatch_support(function)
     dispatched.__signature__ = signature
     del vars(function)["__signature__"]
-    # The mark that AutoGraph looks for, without a wrapper's microsecond.
-    mark = tf.autograph.experimental.do_not_convert(function)
-    vars(dispatched).update(vars(mark) | vars(dispatched))
-    return dispatched
+    return not_converted(dispatched)
+
+
+def not_converted(function: _Function) -> _Function:
+    """Leaves a function to Python: AutoGraph does not rewrite it.
+
+    A rewritten function would be slower to trace, and errors would show lines that the
+    function does not have.
+    """
+    # The mark that AutoGraph looks for, without the wrapper that TensorFlow sets it on.
+    mark = dict(vars(tf.autograph.experimental.do_not_convert(function)))
+    del mark["__wrapped__"]
+    vars(function).update(mark)
+    return function
 
 
 def is_symbolic(tensor: Any, name: str) -> bool:
@@ -42,7 +53,7 @@ def is_symbolic(tensor: Any, name: str) -> bool:
             f"{name} must be a dense tensor, but got a RaggedTensor. "
             f"Pass {name}.to_tensor()."
         )
-    # Where Keras has not been imported there are no Keras tensors.
+    # If Keras has not been imported, there are no Keras tensors.
     symbolic: Any = getattr(sys.modules.get("keras"), "KerasTensor", ())
     if not isinstance(tensor, symbolic):
         return False
@@ -56,7 +67,7 @@ def is_symbolic(tensor: Any, name: str) -> bool:
 
 
 def any_symbolic(**tensors: Any) -> bool:
-    """Whether one of tensors, or of lists of tensors, is a Keras tensor."""
+    """Whether a tensor, or a tensor in a list, is a Keras tensor."""
     symbolic = False
     for name, value in tensors.items():
         for tensor in value if isinstance(value, (list, tuple)) else [value]:
@@ -65,10 +76,10 @@ def any_symbolic(**tensors: Any) -> bool:
 
 
 def read_tensor(tensor: Any, name: str) -> tf.Tensor:
-    """A dense tensor, of what converts to one."""
+    """A dense tensor, from anything that converts to a dense tensor."""
     if is_symbolic(tensor, name):
         raise TypeError(
-            f"{name} must be a tensor, but got a KerasTensor. Make the call in a layer "
-            "of your own, or in keras.layers.Lambda."
+            f"{name} must be a tensor, but got a KerasTensor. Call the function in a "
+            "layer of your own, or in keras.layers.Lambda."
         )
     return tf.convert_to_tensor(tensor)

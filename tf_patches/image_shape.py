@@ -1,4 +1,4 @@
-"""The shape of the images that a fold makes, as the op takes it."""
+"""Reads the shape of the images that a fold makes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _RANKS = (3, 4, 5)  # of images
 
 
 def read_dimensions(image_shape: Any) -> Any:
-    """`image_shape`, as a list if it is a `tf.TensorShape` or images of known shape."""
+    """`image_shape`; a list if it is a `tf.TensorShape` or images of known shape."""
     dimensions = image_shape
     if isinstance(image_shape, (tf.Tensor, tf.Variable, np.ndarray)):
         dimensions = _known_dimensions(image_shape)
@@ -23,14 +23,14 @@ def read_dimensions(image_shape: Any) -> Any:
     if isinstance(dimensions, (list, tuple)) and any(n is None for n in dimensions[1:]):
         raise ValueError(
             f"Only the batch of image_shape may be None, but got {image_shape!r}. "
-            "Where more of it is unknown, pass a tensor of that shape, such as the "
-            "images, as image_shape."
+            "If more is unknown, pass a tensor of this shape as image_shape, such as "
+            "the images."
         )
     return dimensions
 
 
 def _known_dimensions(tensor: Any) -> Any:
-    """The dimensions of images, if they are images, and all of them are known."""
+    """The dimensions of images of known shape; anything else as it is."""
     shape = tf.TensorShape(tensor.shape)
     known = shape.rank in _RANKS and shape.is_fully_defined()
     return shape.as_list() if known else tensor
@@ -39,8 +39,7 @@ def _known_dimensions(tensor: Any) -> Any:
 def read_image_shape(image_shape: Any, patches: tf.Tensor) -> Any:
     """`image_shape` as a vector, if it is a list or images; the batch may be None.
 
-    TensorFlow would cast lists to int32, and so drop the upper bits, or what follows
-    the point.
+    TensorFlow would cast lists to int32 and drop the upper bits, or a fraction.
     """
     dimensions = read_dimensions(image_shape)
     if isinstance(dimensions, np.ndarray):

@@ -4,10 +4,12 @@ Arguments are named as in `keras.ops.image.extract_patches`; images have channel
 The layers are known by name to every `.keras` file once this package is imported.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -18,7 +20,17 @@ from tf_patches.arguments import plain
 from tf_patches.keras_operations import output_spec
 from tf_patches.placed import extract_patches_at
 from tf_patches.random import Request, read_request, stateless_random_patches
+from tf_patches.typing import (
+    Flips,
+    GridReduction,
+    Integers,
+    Mode,
+    Number,
+    Padding,
+    TensorLike,
+)
 
+_Layer = TypeVar("_Layer", bound=type)
 Axes: TypeAlias = int | tuple[int, ...]
 
 _FORMS = (
@@ -32,7 +44,7 @@ _REDUCTIONS = ("sum", "mean")
 _MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
 
 
-def _register(layer: Any) -> Any:
+def _register(layer: _Layer) -> _Layer:
     name = f"tf_patches.layers.{layer.__name__}"
     return keras.saving.register_keras_serializable("tf_patches", name)(layer)
 
@@ -42,11 +54,11 @@ class _GridLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None,
-        dilation_rate: int | Sequence[int],
-        padding: Any,
-        mode: str,
+        size: Integers,
+        strides: Integers | None,
+        dilation_rate: Integers,
+        padding: Padding,
+        mode: Mode,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,36 +100,36 @@ class _GridLayer(keras.layers.Layer):
 class ExtractPatches(_GridLayer):
     """Extracts patches from images, as a layer.
 
-    Patches are those of `tf_patches.extract_patches`, which see for how they lie, and
-    of `keras.ops.image.extract_patches`: the values of a patch are flattened in the
-    last axis, rows first, then cols, then depth. Unlike Keras' operation, which is a
-    convolution, the layer copies every bit, also of integers, and it takes strides
-    together with dilation.
+    The layer gives the patches of `tf_patches.extract_patches`, which explains how they
+    lie. `keras.ops.image.extract_patches` gives the same. The values of a patch are
+    flattened in the last axis, rows first, then cols, then depth. Keras' operation is a
+    convolution; this layer copies every bit, takes integers, and combines strides with
+    dilation.
 
     Args:
-      size: The pixels in a patch: an int, for every axis of space; or an int for each
-        of them, `(cols,)`, `(rows, cols)` or `(planes, rows, cols)`.
-      strides: The pixels from one patch to the next, in the forms of `size`; by
-        default `size`, so that patches lie side by side.
+      size: The pixels in a patch: an int for all axes of space, or an int for each
+        axis, `(cols,)`, `(rows, cols)` or `(planes, rows, cols)`.
+      strides: The pixels from one patch to the next, in the forms of `size`. The
+        default is `size`: patches lie side by side.
       dilation_rate: The pixels from one value of a patch to the next, in the forms of
         `size`.
-      padding: `"valid"`; `"same"`; or the pixels before and after each axis of space,
-        as `keras.layers.ZeroPadding2D` takes them: `((top, bottom), (left, right))`.
-      mode: What lies outside of an image: `"constant"`, `"reflect"`, `"symmetric"`,
-        `"edge"` or `"wrap"`, as in `numpy.pad`.
-      constant_values: The number outside with mode `"constant"`.
+      padding: `"valid"`, `"same"`, or the pixels before and after each axis of space,
+        as for `keras.layers.ZeroPadding2D`: `((top, bottom), (left, right))`.
+      mode: What patches show outside of an image: `"constant"`, `"reflect"`,
+        `"symmetric"`, `"edge"` or `"wrap"`, as in `numpy.pad`.
+      constant_values: The number outside of the image with mode `"constant"`.
       **kwargs: Arguments of every layer, such as `name` and `dtype`.
 
     Input shape:
-      `(batch, rows, cols, depth)`; signals and volumes have an axis less or more. Any
-      of them but the rank may be unknown. Floats are cast to the layer's dtype, as
-      every layer does; integers and bool keep their own.
+      `(batch, rows, cols, depth)`. Signals have an axis less, volumes have an axis
+      more. Everything except the rank may be unknown. Floats are cast to the layer's
+      dtype, as in every layer; integers and bool keep their dtype.
 
     Output shape:
       `(batch, out_rows, out_cols, size_rows * size_cols * depth)`.
 
     Raises:
-      ValueError: If an argument is none of its forms, or does not fit the inputs.
+      ValueError: If an argument has none of its forms, or does not match the inputs.
 
     Examples:
       >>> import keras
@@ -129,7 +141,7 @@ class ExtractPatches(_GridLayer):
       >>> model.output_shape
       (None, 196, 192)
 
-      Overlapping, reflected at the border, of pictures of any size:
+      Overlapping patches of pictures of any size, reflected at the border:
 
       >>> images = keras.Input([None, None, 3])
       >>> tf_patches.layers.ExtractPatches(
@@ -139,12 +151,12 @@ class ExtractPatches(_GridLayer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None = None,
-        dilation_rate: int | Sequence[int] = 1,
-        padding: Any = "valid",
-        mode: str = "constant",
-        constant_values: complex = 0,
+        size: Integers,
+        strides: Integers | None = None,
+        dilation_rate: Integers = 1,
+        padding: Padding = "valid",
+        mode: Mode = "constant",
+        constant_values: Number = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(size, strides, dilation_rate, padding, mode, **kwargs)
@@ -166,10 +178,10 @@ class ExtractPatches(_GridLayer):
 class FoldPatches(_GridLayer):
     """Puts patches back into images, as a layer.
 
-    Folds as `tf_patches.fold_patches` does. The size of the images is an argument of
-    the layer, or that of a tensor that the layer is called with: of the images
-    themselves, or of any other tensor of their rows and cols. The batch and depth are
-    those of the patches, so that a model may change the depth:
+    The layer folds like `tf_patches.fold_patches`. The size of the images is an
+    argument of the layer, or the size of a tensor in the call: the images, or any other
+    tensor with their rows and cols. Patches set the batch and the depth, so a model may
+    change the depth:
 
         images = keras.Input([None, None, 3])
         patches = ExtractPatches(8)(images)
@@ -183,23 +195,24 @@ class FoldPatches(_GridLayer):
       padding: As given to `ExtractPatches`.
       mode: As given to `ExtractPatches`.
       image_size: The pixels of the images, in the forms of `size`.
-      reduction: `"sum"`, or `"mean"` of what covers a pixel.
-      weights: A window: weights of the values of a patch, as `tf_patches.fold_patches`
-        takes them: an array of shape `size`, or a list of a factor for each axis.
+      reduction: `"sum"` or `"mean"` of the values for a pixel.
+      weights: A window with the weights of the values of a patch, as for
+        `tf_patches.fold_patches`: an array of shape `size`, or a list with a factor for
+        each axis.
       **kwargs: Arguments of every layer, such as `name` and `dtype`.
 
     Call arguments:
       inputs: Patches `(batch, out_rows, out_cols, size_rows * size_cols * depth)`, as
-        `ExtractPatches` makes them; or a list of patches and `like`.
-      like: A tensor `(batch, rows, cols, any)`; or a vector of four integers, as
-        `tf.shape` gives it. Instead of `image_size`.
+        `ExtractPatches` makes them. Or a list of patches and `like`.
+      like: A tensor `(batch, rows, cols, any)`, or a vector of four integers from
+        `tf.shape`. It replaces `image_size`.
 
     Output shape:
       `(batch, rows, cols, depth)`.
 
     Raises:
-      ValueError: If an argument is none of its forms, does not fit the inputs, or if
-        there is neither `image_size` nor `like`.
+      ValueError: If an argument has none of its forms or does not match the inputs; or
+        if there is neither `image_size` nor `like`.
 
     Examples:
       >>> import keras
@@ -213,7 +226,7 @@ class FoldPatches(_GridLayer):
       >>> keras.Model(images, denoised)(tf.zeros([1, 50, 70, 3])).shape
       TensorShape([1, 50, 70, 3])
 
-      The mean of what overlaps, weighted by a window, of images of a known size:
+      The mean of overlapping patches, weighted by a window, for images of known size:
 
       >>> hann = tf.signal.hann_window(18)[1:-1].numpy()
       >>> put_back = tf_patches.layers.FoldPatches(
@@ -224,14 +237,14 @@ class FoldPatches(_GridLayer):
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        strides: int | Sequence[int] | None = None,
-        dilation_rate: int | Sequence[int] = 1,
-        padding: Any = "valid",
-        mode: str = "constant",
-        image_size: int | Sequence[int] | None = None,
-        reduction: str = "sum",
-        weights: Any = None,
+        size: Integers,
+        strides: Integers | None = None,
+        dilation_rate: Integers = 1,
+        padding: Padding = "valid",
+        mode: Mode = "constant",
+        image_size: Integers | None = None,
+        reduction: GridReduction = "sum",
+        weights: TensorLike | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(size, strides, dilation_rate, padding, mode, **kwargs)
@@ -255,7 +268,7 @@ class FoldPatches(_GridLayer):
         )
 
     def _image_shape(self, patches: Any, like: Any, pixels: int) -> Any:
-        """The shape of the images, of patches of so many pixels."""
+        """The shape of the images; a patch has so many `pixels`."""
         depth = tf.shape(patches, out_type=tf.int64)[-1:] // pixels
         if like is not None:
             shape = like if len(like.shape) == 1 else tf.shape(like)
@@ -293,43 +306,43 @@ class RandomPatches(keras.layers.Layer):
     """Cuts patches from random places of images, as a layer.
 
     In training, every call cuts other patches, by `tf_patches.stateless_random_patches`
-    with a seed of a `keras.random.SeedGenerator`: every place where a patch fits into
-    an image is as likely. Images, masks and weights are cut alike if they are one
-    structure: `layer((images, masks))`.
+    with a seed from a `keras.random.SeedGenerator`. All places where a patch fits into
+    an image are equally likely. To cut images and masks at the same places, pass them
+    as a structure: `layer((images, masks))`.
 
     At inference the layer is a function of its input: there are no flips, and patches
-    lie evenly. The first lies in the centre, where `keras.layers.RandomCrop` cuts at
-    inference; each of the next lies in a gap, so that patch k is the same whatever
-    `count` is. As with `RandomCrop`, a call outside of `fit`, `evaluate` and `predict`
-    is training unless `training=False`.
+    lie evenly. The first patch lies in the centre, where `keras.layers.RandomCrop` cuts
+    at inference. Each further patch lies in a gap, so patch k is the same for any
+    `count`. As with `RandomCrop`, a call outside of `fit`, `evaluate` and `predict` is
+    training unless `training=False`.
 
     Args:
-      count: The patches of each image.
+      count: How many patches to cut from each image.
       size: As given to `ExtractPatches`.
-      seed: An int, from which the seeds of all calls are drawn; by default a random
-        one.
+      seed: An int, from which the seeds of all calls are drawn. The default is a random
+        int.
       flips: `"horizontal"` reverses half of the patches along cols, `"vertical"` along
-        rows, `"all"` along every axis of space, each on its own. By default none.
-      mode: As given to `ExtractPatches`, for images that are smaller than a patch,
-        which then lie anywhere in it. By default such an image is an error.
-      constant_values: The number outside with mode `"constant"`.
+        rows, `"all"` along every axis of space independently. The default is no flips.
+      mode: As given to `ExtractPatches`, for images that are smaller than a patch. Such
+        an image lies anywhere in the patch. By default such an image is an error.
+      constant_values: The number outside of the image with mode `"constant"`.
       dilation_rate: As given to `ExtractPatches`.
       **kwargs: Arguments of every layer, such as `name` and `dtype`.
 
     Call arguments:
-      inputs: A tensor `(batch, rows, cols, depth)`; signals and volumes have an axis
-        less or more. Or a structure of tensors with the same batch and space. Floats
-        are cast to the layer's dtype; integers and bool keep their own.
+      inputs: A tensor `(batch, rows, cols, depth)`. Signals have an axis less, volumes
+        have an axis more. Or a structure of tensors with the same batch and space.
+        Floats are cast to the layer's dtype; integers and bool keep their dtype.
       training: Whether to cut at random.
 
     Output shape:
       `(batch, count, size_rows, size_cols, depth)`, or a structure of such tensors.
 
     Raises:
-      ValueError: If an argument is none of its forms, or does not fit the inputs.
+      ValueError: If an argument has none of its forms, or does not match the inputs.
       tf.errors.InvalidArgumentError: If an image is smaller than a patch and there is
-        no mode, or if tensors differ in batch or space (`ValueError` while a model is
-        built).
+        no mode, or if tensors differ in batch or space. While a model is built:
+        `ValueError`.
 
     Examples:
       >>> import keras
@@ -339,7 +352,7 @@ class RandomPatches(keras.layers.Layer):
       >>> patches.shape, labels.shape
       (TensorShape([8, 4, 32, 32, 3]), TensorShape([8, 4, 32, 32, 1]))
 
-      In front of a model, patches become its batch:
+      Before a model, with patches as its batch:
 
       >>> model = keras.Sequential([
       ...     keras.Input([None, None, 3]),
@@ -358,12 +371,12 @@ class RandomPatches(keras.layers.Layer):
     def __init__(
         self,
         count: int,
-        size: int | Sequence[int],
+        size: Integers,
         seed: int | None = None,
-        flips: str | None = None,
-        mode: str | None = None,
-        constant_values: complex = 0,
-        dilation_rate: int | Sequence[int] = 1,
+        flips: Flips | None = None,
+        mode: Mode | None = None,
+        constant_values: Number = 0,
+        dilation_rate: Integers = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -431,7 +444,7 @@ class RandomPatches(keras.layers.Layer):
 
 
 def _even_positions(request: Request, count: int) -> tf.Tensor:
-    """Where patches lie evenly in images, `[count, axes]`; the first in the centre."""
+    """Positions spread evenly over images, `[count, axes]`; the first in the centre."""
     axes = []
     fractions = _even_fractions(count, len(request.sizes))
     for first, places, fraction in zip(*request.places(), fractions, strict=True):
@@ -441,7 +454,7 @@ def _even_positions(request: Request, count: int) -> tf.Tensor:
 
 
 def _even_fractions(count: int, axes: int) -> np.ndarray:
-    """Numbers above 0 and below 1, `[axes, count]`, even in any number; 0.5 first.
+    """Numbers between 0 and 1, `[axes, count]`, even for any count; 0.5 first.
 
     The R sequence (M. Roberts, "The Unreasonable Effectiveness of Quasirandom
     Sequences", 2018): multiples of the powers of 1 / g, where g^(axes + 1) = g + 1.
@@ -500,7 +513,7 @@ def _read_number(number: Any) -> Any:
 
 
 def _read_window(weights: Any) -> Any:
-    """Weights as a file of Keras holds them: arrays of NumPy."""
+    """Weights as NumPy arrays, which a Keras file can hold."""
     if isinstance(weights, (list, tuple)):
         return [np.asarray(factor) for factor in weights]
     return None if weights is None else np.asarray(weights)
@@ -514,7 +527,7 @@ def _refuse(value: Any, argument: str, expected: str) -> NoReturn:
 
 
 def _check_lengths(size: Axes, values: Any, name: str) -> None:
-    """Refuses values that are for another number of axes than the size."""
+    """Refuses values for another number of axes than the size has."""
     if (
         isinstance(size, tuple)
         and isinstance(values, tuple)
@@ -527,7 +540,7 @@ def _check_lengths(size: Axes, values: Any, name: str) -> None:
 
 
 def _axes_of(tensor: Any, size: Axes) -> int:
-    """How many axes of space images or patches have; the size must have as many."""
+    """The number of axes of space of images or patches, which the size must match."""
     axes = len(tensor.shape) - 2
     if axes in (1, 2, 3) and (isinstance(size, int) or len(size) == axes):
         return axes
@@ -539,5 +552,5 @@ def _axes_of(tensor: Any, size: Axes) -> int:
 
 
 def _whole(values: Axes, axes: int) -> list[int]:
-    """An int, or one for each axis of space, as TensorFlow's list."""
+    """TensorFlow's list, from an int or an int for each axis of space."""
     return [1, *([values] * axes if isinstance(values, int) else values), 1]

@@ -1,16 +1,14 @@
-"""The public functions of a grid: patches out of images, and back into images."""
+"""The public functions for patches on a grid: out of images and back into them."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import Any
 
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Padding,
     are_plain,
     invalid,
     read_attributes,
@@ -22,12 +20,21 @@ from tf_patches.arguments import (
 from tf_patches.dispatch import any_symbolic, is_symbolic, op
 from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
+from tf_patches.typing import (
+    GridReduction,
+    Integers,
+    Mode,
+    Number,
+    Padding,
+    Shape,
+    TensorLike,
+)
 from tf_patches.weights import read_window
 
 
 @op
 def extract_patches(
-    images: Any,
+    images: TensorLike,
     sizes: Integers,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -41,32 +48,34 @@ def extract_patches(
 
     Images have one, two or three axes of space, and channels last: `[batch, cols,
     depth]` (signals), `[batch, rows, cols, depth]` or `[batch, planes, rows, cols,
-    depth]` (volumes). Patch `[i, j]` of an image holds the pixels `[i * stride_rows +
-    p * rate_rows - pad_top, j * stride_cols + q * rate_cols - pad_left]` for every tap
-    `p < size_rows`, `q < size_cols`, where `pad_top` and `pad_left` are the pixels of
-    padding before the image. Its values lie flattened in the last axis: planes first,
-    then rows, then cols, then depth. Reshape the result to `[batch, out_rows, out_cols,
-    size_rows, size_cols, depth]` to see them. Every bit is copied as it is, NaN
-    payloads included.
+    depth]` (volumes). The result is `[batch, out_rows, out_cols, size_rows * size_cols
+    * depth]`: each patch is flattened in the last axis, planes first, then rows, then
+    cols, then depth. To see its pixels, reshape the result to `[batch, out_rows,
+    out_cols, size_rows, size_cols, depth]`. Every bit is copied, NaN payloads included.
 
-    Along each axis a patch spans `span = (size - 1) * rate + 1` pixels.
+    Patch `[i, j]` holds, for every tap `p < size_rows`, `q < size_cols`, the pixel
 
-    - With padding VALID only patches inside the image count: `(image - span) // stride
-      + 1` of them. Where the image is smaller than a patch, `image < span`, there are
-      no patches and the result is empty, as TensorFlow's; from `span - image >= 2 *
-      stride` on that is an error, as in TensorFlow.
-    - With SAME there are `out = ceil(image / stride)` patches, which need
+        image[i * stride_rows + p * rate_rows - pad_top,
+              j * stride_cols + q * rate_cols - pad_left]
+
+    where `pad_top` and `pad_left` are the pixels of padding before the image. Along
+    each axis a patch spans `span = (size - 1) * rate + 1` pixels.
+
+    - With padding VALID all patches lie inside the image. There are `(image - span) //
+      stride + 1`. An image smaller than a patch, `image < span`, has no patches: the
+      result is empty. An image that is smaller by two strides or more, `span - image
+      >= 2 * stride`, is an error. TensorFlow does the same.
+    - With SAME there are `out = ceil(image / stride)` patches. They need
       `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image:
       `pad // 2` before it, the rest after it. These are the formulas of
-      `tf.nn.convolution`. Where strides are larger than sizes,
-      `tf.extract_volume_patches` begins inside the image instead;
-      `tf_patches.extract_volume_patches` does so too, this function does not.
-    - With pairs of pixels, patches are those of VALID on the image with so many pixels
-      before and after it: `(before + image + after - span) // stride + 1` of them.
+      `tf.nn.convolution`. If strides are larger than sizes, `tf.extract_volume_patches`
+      begins inside the image instead, and so does `tf_patches.extract_volume_patches`.
+    - With pairs of pixels, patches lie as with VALID on an image that has these pixels
+      before and after it. There are `(before + image + after - span) // stride + 1`.
 
-    What lies outside the image is not made, only read: no padded copy exists. `mode`
-    says what is read there, with the meaning of `numpy.pad` at any width, also where
-    the padding is wider than the image. For the row `a b c d`:
+    No padded copy of the image is made. `mode` says what patches show outside of the
+    image. It means what it means in `numpy.pad`, even if the padding is wider than the
+    image. For the row `a b c d`:
 
         mode         before   image     after
         CONSTANT     0 0 0    a b c d   0 0 0
@@ -76,45 +85,46 @@ def extract_patches(
         WRAP         b c d    a b c d   a b c
 
     Args:
-      images: A tensor `[batch, rows, cols, depth]`, or of one or three axes of space,
-        of any of the dtypes bool, bfloat16, float16, float32, float64, complex64,
-        complex128, and the signed and unsigned integers of 8 to 64 bits; or anything
-        that converts to one; or a `KerasTensor`, in a Keras functional model. A single
-        image needs a batch axis: `image[tf.newaxis]`.
-      sizes: The pixels in a patch: an int, for every axis of space; a list of one int
-        for each of them, `[rows, cols]`; or TensorFlow's list, `[1, rows, cols, 1]`. A
-        list, a tuple or a NumPy array. Where the rank of `images` is unknown, only
-        TensorFlow's list can be read.
-      strides: The pixels from one patch to the next, in the forms of `sizes`; by
-        default `sizes`, so that patches lie side by side.
+      images: A tensor `[batch, rows, cols, depth]`, or a tensor with one or three axes
+        of space. Its dtype is bool, bfloat16, float16, float32, float64, complex64,
+        complex128, or a signed or unsigned integer of 8 to 64 bits. Or anything that
+        converts to such a tensor, or a `KerasTensor` in a Keras functional model. A
+        single image needs a batch axis: `image[tf.newaxis]`.
+      sizes: The pixels in a patch: an int for all axes of space; an int for each axis,
+        `[rows, cols]`; or TensorFlow's list, `[1, rows, cols, 1]`. A list, a tuple or a
+        NumPy array. If the rank of `images` is unknown, only TensorFlow's list can be
+        read.
+      strides: The pixels from one patch to the next, in the forms of `sizes`. The
+        default is `sizes`: patches lie side by side.
       rates: The pixels from one tap of a patch to the next (dilation), in the forms of
-        `sizes`; by default 1, for a solid patch.
-      padding: "VALID" or "SAME", in upper or lower case; or pixels in pairs, before and
-        after each axis, as `tf.nn.conv2d` takes them: `[[0, 0], [top, bottom], [left,
-        right], [0, 0]]`.
+        `sizes`. The default is 1: a patch is solid.
+      padding: "VALID" or "SAME", in upper or lower case. Or pairs of pixels, before and
+        after each axis, as for `tf.nn.conv2d`: `[[0, 0], [top, bottom], [left, right],
+        [0, 0]]`.
       name: A name for the operation.
       mode: "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE" or "WRAP", in upper or lower
         case.
-      constant_values: The number outside with mode CONSTANT: of Python or NumPy, or a
-        tensor that is known when the graph is built. It has no gradient.
+      constant_values: The number outside of the image with mode CONSTANT: a number of
+        Python or NumPy, or a tensor that is known when the graph is built. It has no
+        gradient.
 
     Returns:
-      A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]`, with as
-      many axes as `images`, of the dtype of `images`. It has a gradient, of any order.
+      A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]` with the
+      dtype of `images` and as many axes. It has a gradient of any order.
 
     Raises:
-      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank
-        or dtype; if `padding` or `mode` is none of its names; if a patch exceeds
-        the image and its padding by two strides or more; if `constant_values` is no
-        number of the images' dtype; if an image without pixels is to be reflected,
-        repeated or wrapped; or if a patch would exceed 2147483647 values or pixels of
-        span. While a graph is built: `ValueError`.
+      tf.errors.InvalidArgumentError: If an argument has a wrong length, rank or dtype;
+        if `padding` or `mode` is not one of the names; if a patch is larger than the
+        image and its padding by two strides or more; if the dtype of `images` does not
+        hold `constant_values`; if an image without pixels needs another mode than
+        CONSTANT; or if a patch has more than 2147483647 values or spans more pixels.
+        While a graph is built: `ValueError`.
       tf.errors.OutOfRangeError: If a size, stride or rate is less than 1.
-      tf.errors.UnimplementedError: If batch or depth have a size, stride or rate other
+      tf.errors.UnimplementedError: If batch or depth has a size, stride or rate other
         than 1, or a padding.
-      tf.errors.ResourceExhaustedError: If the result cannot be allocated.
-      TypeError: If `sizes`, `strides` or `rates` is a tensor or no integers, if
-        `padding`, `mode` or `constant_values` is of another type, or if an argument is
+      tf.errors.ResourceExhaustedError: If there is no memory for the result.
+      TypeError: If `sizes`, `strides` or `rates` is a tensor or does not hold integers;
+        if `padding`, `mode` or `constant_values` has a wrong type; or if an argument is
         missing.
       ValueError: If `images` is ragged (in a graph `TypeError`), or cannot be
         converted to a tensor.
@@ -130,7 +140,8 @@ def extract_patches(
       array([[ 1,  2,  3, 11, 12, 13, 21, 22, 23],
              [ 6,  7,  8, 16, 17, 18, 26, 27, 28]], dtype=int32)
 
-      The same by ints; and tiles of volumes, reflected where the last do not fit:
+      The same with ints. And tiles of volumes; the last tiles reach beyond the volume
+      and show it reflected:
 
       >>> same = tf_patches.extract_patches(image, 3, strides=5)
       >>> bool(tf.reduce_all(same == patches))
@@ -162,7 +173,7 @@ def extract_patches(
 
 @op
 def extract_image_patches(
-    images: Any,
+    images: TensorLike,
     ksizes: Integers | None = None,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -173,19 +184,19 @@ def extract_image_patches(
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
 ) -> tf.Tensor:
-    """Extracts patches from images, by TensorFlow 1's name and argument names.
+    """Extracts patches from images, with the names of TensorFlow 1.
 
-    The same as `extract_patches`, whose arguments, result and errors see;
-    called as `tf.compat.v1.extract_image_patches` is.
+    This is `extract_patches` with the arguments of
+    `tf.compat.v1.extract_image_patches`.
 
     Args:
       images: As for `extract_patches`.
       ksizes: The old name of `sizes`.
-      strides: As for `extract_patches`, but without a default.
-      rates: As for `extract_patches`, but without a default.
-      padding: As for `extract_patches`, but without a default.
+      strides: As for `extract_patches`, but required.
+      rates: As for `extract_patches`, but required.
+      padding: As for `extract_patches`, but required.
       name: A name for the operation.
-      sizes: As for `extract_patches`; instead of `ksizes`.
+      sizes: Instead of `ksizes`.
       mode: As for `extract_patches`.
       constant_values: As for `extract_patches`.
 
@@ -194,8 +205,8 @@ def extract_image_patches(
 
     Raises:
       ValueError: If both `ksizes` and `sizes` are given.
-      OpError, TypeError, ValueError: As `extract_patches`; `strides`, `rates` and
-        `padding` must be given, though TensorFlow 1's signature has defaults.
+      OpError, TypeError, ValueError: As `extract_patches`; and if `strides`, `rates` or
+        `padding` is missing, although the signature has defaults, as TensorFlow 1's.
 
     Examples:
       >>> image = tf.zeros([1, 10, 10, 3])
@@ -214,7 +225,7 @@ def extract_image_patches(
         (rates, "rates"),
     ):
         if given is None:
-            read_integers(None, argument)  # refuses it
+            read_integers(None, argument)  # raises the error
     return _extract(
         images, sizes, strides, rates, padding, name, mode, constant_values, sizes_name
     )
@@ -256,7 +267,7 @@ def _extract(
 
 @op
 def extract_volume_patches(
-    input: Any,
+    input: TensorLike,
     ksizes: Integers,
     strides: Integers,
     padding: Padding,
@@ -268,18 +279,18 @@ def extract_volume_patches(
 ) -> tf.Tensor:
     """Extracts patches from volumes, as `tf.extract_volume_patches` does.
 
-    The same as `extract_patches` of volumes, whose arguments, result and errors see,
-    except with padding SAME and strides larger than sizes. There `extract_patches`
-    begins at the image's first pixel, as every other op of TensorFlow;
-    `tf.extract_volume_patches`, and so this function, begins inside the image: at pixel
-    `(image - (out - 1) * stride - span) // 2`, where `out = ceil(image / stride)`.
+    This is `extract_patches` of volumes, except with padding SAME and strides larger
+    than sizes. Then `extract_patches` begins at the first pixel of an axis, like all
+    other ops of TensorFlow. `tf.extract_volume_patches` and this function begin inside
+    the volume: at pixel `(image - (out - 1) * stride - span) // 2`, where `out =
+    ceil(image / stride)`.
 
     Args:
       input: As the `images` of `extract_patches`: `[batch, planes, rows, cols, depth]`.
       ksizes: As the `sizes` of `extract_patches`: an int, `[planes, rows, cols]` or
         `[1, planes, rows, cols, 1]`.
-      strides: As for `extract_patches`, but without a default.
-      padding: As for `extract_patches`, but without a default.
+      strides: As for `extract_patches`, but required.
+      padding: As for `extract_patches`, but required.
       name: A name for the operation.
       rates: As for `extract_patches`.
       mode: As for `extract_patches`.
@@ -287,7 +298,7 @@ def extract_volume_patches(
 
     Returns:
       A tensor `[batch, out_planes, out_rows, out_cols, size_planes * size_rows *
-      size_cols * depth]` of the dtype of `input`. It has a gradient, of any order.
+      size_cols * depth]` of the dtype of `input`. It has a gradient of any order.
 
     Raises:
       OpError, TypeError, ValueError: As `extract_patches`.
@@ -302,43 +313,42 @@ def extract_volume_patches(
       ...     volume, 1, strides=[3, 1, 1], padding="SAME")[0, :, 0, 0, 0].numpy()
       array([0, 3], dtype=int32)
     """
-    if not isinstance(input, tf.Tensor):
-        if is_symbolic(input, "input"):
-            from tf_patches.keras_operations import ExtractVolumePatches
+    if is_symbolic(input, "input"):
+        from tf_patches.keras_operations import ExtractVolumePatches
 
-            return ExtractVolumePatches(
-                name,
-                ksizes=ksizes,
-                strides=strides,
-                padding=padding,
-                rates=rates,
-                mode=mode,
-                constant_values=constant_values,
-            )(input)
-        input = tf.convert_to_tensor(input)
-    if input.shape.rank is None:
-        input = tf.ensure_shape(input, [None] * 5)
-    if input.shape.rank != 5:
+        return ExtractVolumePatches(
+            name,
+            ksizes=ksizes,
+            strides=strides,
+            padding=padding,
+            rates=rates,
+            mode=mode,
+            constant_values=constant_values,
+        )(input)
+    volumes = tf.convert_to_tensor(input)
+    if volumes.shape.rank is None:
+        volumes = tf.ensure_shape(volumes, [None] * 5)
+    if volumes.shape.rank != 5:
         invalid(
             "input must be [batch, planes, rows, cols, depth], but got shape "
-            f"{shape_text(input.shape)}. If the batch axis is missing, add it: "
+            f"{shape_text(volumes.shape)}. If the batch axis is missing, add it: "
             "input[tf.newaxis]."
         )
     attributes = read_attributes(
-        "input", input.shape, ksizes, strides, rates, padding, mode, "ksizes"
+        "input", volumes.shape, ksizes, strides, rates, padding, mode, "ksizes"
     )
     if attributes["padding"] == "SAME":
         attributes["padding"] = "SAME_UNCLAMPED"
-    constant = read_constant(constant_values, input.dtype)
+    constant = read_constant(constant_values, volumes.dtype)
     return ops.tf_patches_extract_patches(
-        input, **attributes, constant_values=constant, name=name
+        volumes, **attributes, constant_values=constant, name=name
     )
 
 
 @op
 def fold_patches(
-    patches: Any,
-    image_shape: Any,
+    patches: TensorLike,
+    image_shape: TensorLike | Shape,
     sizes: Integers,
     strides: Integers | None = None,
     rates: Integers | None = None,
@@ -347,77 +357,71 @@ def fold_patches(
     *,
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
-    reduction: Literal["SUM", "MEAN", "sum", "mean"] = "sum",
-    weights: Any = None,
+    reduction: GridReduction = "sum",
+    weights: TensorLike | None = None,
 ) -> tf.Tensor:
-    """Puts patches back into images; their sum is the adjoint of `extract_patches`.
+    """Puts patches back into images: the adjoint of `extract_patches`, or a mean.
 
-    Each pixel becomes the sum of the values that the patches over it hold for
-    it; a pixel in no patch becomes zero. Patches that do not overlap are thus
-    put back as they were. Where they overlap, `reduction="mean"` averages them.
-    With `weights`, which are the same for every patch, each value is multiplied by
-    the weight of its place in the patch, and the mean is the weighted mean:
+    Each pixel becomes the sum of all values that patches hold for it. So patches that
+    do not overlap are put back as they were. If patches overlap, `reduction="mean"`
+    averages them. `weights`, which are the same for every patch, multiply its values:
 
         sum:   image[pixel] = sum(weight * value)
         mean:  image[pixel] = sum(weight * value) / sum(weight)
 
-    over all values of patches that lie on the pixel; the mean is zero where the sum of
-    weights is. A value whose weight is zero is left out, NaN and infinity too. With a
-    mode that shows pixels of the image outside of it, the values
-    that patches hold for them there are added too; with mode CONSTANT, what patches
-    hold from outside is dropped.
+    A pixel under no patch is zero, and the mean is zero if the sum of weights is zero.
+    A value with weight zero does not count, even if it is NaN or infinite. With mode
+    CONSTANT, values outside of the image are dropped. With another mode, each of them
+    is added to the pixel that the patch shows there.
 
-    The sum is taken axis by axis, planes first, then rows, then cols: along each axis
-    the first patch first, and the first tap of a patch first. That is the order of the
-    loop
+    Values are added axis by axis, planes first, then rows, then cols. Along each axis
+    the first patch comes first, and in it the first tap. This is the order of the loop
 
         for i, p in patches and taps of rows:
             for j, q in patches and taps of cols:
                 image[source_row(i, p), source_col(j, q)] += patches[i, j][p, q]
 
-    which begins with zero and rounds to the dtype at every addition. So the sum is the
-    same on every run, and equals TensorFlow's own gradient to the bit, except for NaN
-    payloads where several NaNs are added. Weighted sums and means are taken in the same
-    order, those of float16 and bfloat16 in float32, rounded once at the end.
+    The loop begins with zero and rounds to the dtype at every addition. So the sum is
+    the same on every run. It equals TensorFlow's own gradient to the bit, except for
+    NaN payloads if several NaNs are added. Weighted sums and means have the same order.
+    For float16 and bfloat16 they are computed in float32 and rounded once at the end.
 
     Args:
-      patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols *
-        depth]`, as `extract_patches` returns, with one to three axes of space, of a
-        floating, complex or integer dtype (integer sums wrap around); or a
-        `KerasTensor`.
-      image_shape: `[batch, rows, cols, depth]` of the images: a list, a tuple, a
-        `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. The batch
-        may be None, for that of `patches`. Or a tensor of that shape, such as the
-        images: its shape counts. Where `patches` is a `KerasTensor`, so may be this
-        tensor, or a number of the list.
+      patches: A tensor `[batch, out_rows, out_cols, size_rows * size_cols * depth]`, as
+        `extract_patches` returns, with one to three axes of space. Its dtype is
+        floating, complex or integer; integer sums wrap around. Or a `KerasTensor`.
+      image_shape: The shape of the images, `[batch, rows, cols, depth]`: a list, a
+        tuple, a `tf.TensorShape`, or an int32 or int64 tensor or NumPy array. If the
+        batch is None, it is the batch of `patches`. Or the images, or any tensor of
+        their shape. If `patches` is a `KerasTensor`, such a tensor, or a number in the
+        list, may be a `KerasTensor` too.
       sizes: As given to `extract_patches`.
       strides: As given to `extract_patches`.
       rates: As given to `extract_patches`.
       padding: As given to `extract_patches`.
       name: A name for the operation.
       mode: As given to `extract_patches`.
-      constant_values: Not used: taken so that the arguments of `extract_patches` serve
-        here too.
+      constant_values: Not used. It is here so that the same arguments serve
+        `extract_patches` and this function.
       reduction: "sum" or "mean", in lower or upper case. Integers have no mean: cast
         them to float32.
-      weights: A window `[size_rows, size_cols]`, a tensor of the dtype of `patches` or
-        an array of numbers; or a list of its factors, one vector `[size]` for each axis
-        of space, whose outer product is the window.
+      weights: A window `[size_rows, size_cols]`: a tensor with the dtype of `patches`,
+        or an array of numbers. Or a list of factors, a vector `[size]` for each axis of
+        space: their outer product is the window.
 
     Returns:
-      A tensor of shape `image_shape` and the dtype of `patches`. It has a
-      gradient, of any order, with respect to `patches` and `weights`. The gradient
-      with respect to a value whose weight is zero is zero. A value that is not finite
-      adds nothing to the gradient with respect to a weight of zero.
+      A tensor of shape `image_shape` with the dtype of `patches`. It has a gradient of
+      any order with respect to `patches` and `weights`. The gradient of a value with
+      weight zero is zero. A value that is not finite adds nothing to the gradient of a
+      weight that is zero.
 
     Raises:
-      tf.errors.InvalidArgumentError: If `image_shape` is not one integer of at
-        least 0 for each axis of `patches`, or if `patches` does not have the shape of
-        its patches; if `reduction` is none of its names, or the mean of integers; or
-        if `weights` do not have the shape of a patch.
-      ValueError: If `image_shape` leaves more open than the batch.
-      OpError, TypeError, ValueError: As `extract_patches`, for every other
-        argument.
+      tf.errors.InvalidArgumentError: If `image_shape` does not hold an integer of at
+        least 0 for each axis of `patches`; if `patches` do not match `image_shape`; if
+        `reduction` is not one of the names, or is the mean of integers; or if `weights`
+        do not have the shape of a patch.
+      ValueError: If more of `image_shape` than the batch is None.
+      OpError, TypeError, ValueError: As `extract_patches`, for all other arguments.
 
     Examples:
       >>> grid = dict(sizes=2, strides=1)
@@ -468,7 +472,7 @@ def fold_patches(
 
 
 def _known_rank(patches: tf.Tensor, image_shape: Any) -> tf.TensorShape:
-    """The shape of patches, or all of it that the length of `image_shape` tells."""
+    """The shape of patches. If its rank is unknown, `image_shape` may tell the rank."""
     if patches.shape.rank is None and tf.is_tensor(image_shape):
         rank = image_shape.shape.num_elements()
         if rank in (3, 4, 5):

@@ -1,16 +1,12 @@
-"""The public functions of positions: patches out of images, and back, at any place."""
+"""The public functions for patches at positions: out of images and back into them."""
 
-from typing import Any
+from __future__ import annotations
 
 import tensorflow as tf
 
 from tf_patches import gradients as _gradients  # noqa: F401 (registers them)
 from tf_patches import vectorized as _vectorized  # noqa: F401 (likewise)
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Reduction,
     invalid,
     read_constant,
     read_mode,
@@ -22,20 +18,21 @@ from tf_patches.dispatch import any_symbolic, op
 from tf_patches.image_shape import read_image_shape
 from tf_patches.native import ops
 from tf_patches.positions import fit_positions, read_flips, read_positions
+from tf_patches.typing import Integers, Mode, Number, Reduction, Shape, TensorLike
 from tf_patches.weights import read_weights
 
 
 @op
 def extract_patches_at(
-    images: Any,
-    positions: Any,
+    images: TensorLike,
+    positions: TensorLike,
     sizes: Integers,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     mode: Mode = "CONSTANT",
     constant_values: Number = 0,
-    flips: Any = None,
+    flips: TensorLike | None = None,
 ) -> tf.Tensor:
     """Extracts patches from images at given positions, in any order.
 
@@ -44,42 +41,40 @@ def extract_patches_at(
 
         patches[k, p, q] = image[row[k] + p * rate_rows, col[k] + q * rate_cols]
 
-    Positions may be known only when the op runs. Patches may overlap, be the same, and
-    lie partly or wholly outside the image: what lies there is read as `mode` says, with
-    the meaning that it has for `extract_patches`. Every bit is copied as it is.
+    Positions may be unknown until the op runs. Patches may overlap, be equal, and lie
+    partly or wholly outside of the image. `mode` says what they show there, as for
+    `extract_patches`. Every bit is copied.
 
-    Where flips are given, each patch is reversed along the axes for which its flip is
-    true, after it has been cut: its position remains that of the pixel of least row and
-    col.
+    `flips` reverse each patch along the axes for which its flip is true. They do so
+    after the patch is cut, so its position does not change.
 
     Args:
-      images: As for `extract_patches`: `[batch, rows, cols, depth]`, or of one or three
-        axes of space.
-      positions: Integers `[count, 2]`, the same for all images, or `[batch, count, 2]`;
-        for signals `[..., 1]`, for volumes `[..., 3]`, planes first. An int32 or int64
-        tensor (other integers are cast to int64), an array, or a list; or a
-        `KerasTensor`.
+      images: As for `extract_patches`: `[batch, rows, cols, depth]`, or a tensor with
+        one or three axes of space.
+      positions: Integers `[count, 2]`, the same for all images, or `[batch, count, 2]`.
+        For signals `[..., 1]`, for volumes `[..., 3]`, planes first. An int32 or int64
+        tensor (other integers are cast to int64), an array, a list, or a `KerasTensor`.
       sizes: As for `extract_patches`: an int, `[rows, cols]` or `[1, rows, cols, 1]`.
-        Where the rank of `images` is unknown, an int or one int for each axis can be
-        read if the last dimension of `positions` is known.
-      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`; by
-        default 1.
+        If the rank of `images` is unknown, an int or an int for each axis can be read
+        if the last dimension of `positions` is known.
+      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`.
+        The default is 1.
       name: A name for the operation.
       mode: As for `extract_patches`.
       constant_values: As for `extract_patches`.
-      flips: Bools in the form of positions, `[count, 2]` or `[batch, count, 2]`; or
-        `[2]`, for all patches; by default none is flipped.
+      flips: Bools in the form of positions, `[count, 2]` or `[batch, count, 2]`, or
+        `[2]` for all patches. By default no patch is flipped.
 
     Returns:
-      A tensor `[batch, count, size_rows, size_cols, depth]` of the dtype of `images`.
-      It has a gradient with respect to `images`, of any order: `fold_patches_at`.
+      A tensor `[batch, count, size_rows, size_cols, depth]` with the dtype of `images`.
+      It has a gradient of any order with respect to `images`.
 
     Raises:
-      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank or
-        shape; if a patch reaches beyond 2^62 pixels from the image; or as
-        `extract_patches`. While a graph is built: `ValueError`.
-      TypeError: If `positions` are no integers, or `flips` no bools.
-      OpError, TypeError, ValueError: As `extract_patches`, for every other argument.
+      tf.errors.InvalidArgumentError: If an argument has a wrong length, rank or shape;
+        if a patch reaches beyond 2^62 pixels from the image; or as `extract_patches`.
+        While a graph is built: `ValueError`.
+      TypeError: If `positions` are not integers, or `flips` are not bools.
+      OpError, TypeError, ValueError: As `extract_patches`, for all other arguments.
 
     Examples:
       >>> image = tf.reshape(tf.range(1, 101), [1, 10, 10, 1])
@@ -97,7 +92,7 @@ def extract_patches_at(
              [[ 0,  0],
               [ 5,  6]]], dtype=int32)
 
-      The first of them mirrored, and what is outside reflected:
+      The first patch mirrored. The last patch shows the image reflected:
 
       >>> patches = tf_patches.extract_patches_at(
       ...     image, positions, 2, mode="REFLECT",
@@ -119,63 +114,63 @@ def extract_patches_at(
             mode=mode,
             constant_values=constant_values,
         )(images, positions, flips=flips)
-    images = tf.convert_to_tensor(images)
-    positions = read_positions(positions)
-    shape = images.shape
-    rank = _rank_of_images(shape, positions)
+    tensor = tf.convert_to_tensor(images)
+    places = read_positions(positions)
+    shape = tensor.shape
+    rank = _rank_of_images(shape, places)
     sizes = read_of_axes(sizes, "sizes", "images", shape, rank)
     axes = len(sizes)
-    positions = fit_positions(positions, axes, "images", shape)
+    places = fit_positions(places, axes, "images", shape)
     return ops.tf_patches_extract_patches_at(
-        images,
-        positions,
-        read_flips(flips, positions, axes),
+        tensor,
+        places,
+        read_flips(flips, places, axes),
         sizes=sizes,
         rates=_read_rates(rates, "images", shape, axes),
         mode=read_mode(mode),
-        constant_values=read_constant(constant_values, images.dtype),
+        constant_values=read_constant(constant_values, tensor.dtype),
         name=name,
     )
 
 
 @op
 def fold_patches_at(
-    patches: Any,
-    positions: Any,
-    image_shape: Any,
+    patches: TensorLike,
+    positions: TensorLike,
+    image_shape: TensorLike | Shape,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     mode: Mode = "CONSTANT",
-    flips: Any = None,
+    flips: TensorLike | None = None,
     reduction: Reduction = "sum",
-    weights: Any = None,
+    weights: TensorLike | None = None,
 ) -> tf.Tensor:
-    """Puts patches back into images, at the positions that they come from.
+    """Puts patches back into images, at the positions where they were cut.
 
-    The adjoint of `extract_patches_at`, and more. A pixel is made of all values that
+    A sum is the adjoint of `extract_patches_at`. Each pixel is made of all values that
     patches hold for it:
 
         sum:   image[pixel] = sum(weight * value)
         mean:  image[pixel] = sum(weight * value) / sum(weight)
         max:   image[pixel] = max(value), and likewise min
 
-    where weights are 1 unless they are given. A pixel under no patch is zero, and the
-    mean is zero where the sum of weights is. A value whose weight is zero is left out,
-    NaN and infinity too; of the largest and the smallest a NaN is either. What a patch
-    holds for outside the image is dropped with mode CONSTANT, and otherwise counts for
-    the pixel that is shown there.
+    Weights are 1 unless they are given. A pixel under no patch is zero, and the mean is
+    zero if the sum of weights is zero. A value with weight zero does not count, even if
+    it is NaN or infinite. The largest and the smallest of values with a NaN is NaN.
+    With mode CONSTANT, values outside of the image are dropped. With another mode, each
+    of them counts for the pixel that the patch shows there.
 
-    Sums are taken in the order in which `patches` hold the values: the first patch
-    first, and in it plane by plane, row by row, col by col. They begin with zero and
-    are rounded to the dtype at every addition; those of float16 and bfloat16 that are
-    weighted, and all their means, are made in float32 and rounded once at the end. So
-    the result is the same to the bit for any number of threads.
+    Values are added in the order of `patches`: the first patch first, and in it plane
+    by plane, row by row, col by col. Sums begin with zero and are rounded to the dtype
+    at every addition. Weighted sums and all means of float16 and bfloat16 are computed
+    in float32 and rounded once at the end. So the result is the same to the bit for any
+    number of threads.
 
     Args:
       patches: A tensor `[batch, count, size_rows, size_cols, depth]`, as
-        `extract_patches_at` returns, of a floating, complex or integer dtype (integer
-        sums wrap around); or a `KerasTensor`. The sizes must be known when a graph is
+        `extract_patches_at` returns, or a `KerasTensor`. Its dtype is floating, complex
+        or integer; integer sums wrap around. The sizes must be known when a graph is
         built.
       positions: As given to `extract_patches_at`.
       image_shape: `[batch, rows, cols, depth]` of the images, as for `fold_patches`.
@@ -184,30 +179,30 @@ def fold_patches_at(
       mode: As given to `extract_patches_at`.
       flips: As given to `extract_patches_at`: patches are flipped back.
       reduction: "sum", "mean", "max" or "min", in lower or upper case. Integers have no
-        mean: cast them to float32. Complex numbers have no largest or smallest.
-      weights: A window `[size_rows, size_cols]`, a tensor of the dtype of `patches` or
-        an array of numbers; or a list of its factors, for each axis of space a vector
-        `[size]`, or `[count, size]` where each patch has its own: their outer product
-        is the window. A list of as many items as there are axes always holds factors.
-        Weights belong to the values of patches as `patches` hold them: they are flipped
-        back with them. Not with "max" and "min".
+        mean: cast them to float32. Complex numbers have no "max" and "min".
+      weights: A window `[size_rows, size_cols]`: a tensor with the dtype of `patches`,
+        or an array of numbers. Or a list of factors, for each axis of space a vector
+        `[size]`, or `[count, size]` if each patch has its own: their outer product is
+        the window. A list with an item for each axis always holds factors. A flipped
+        patch is flipped back together with its weights. "max" and "min" take no
+        weights.
 
     Returns:
-      A tensor of shape `image_shape` and the dtype of `patches`. It has a gradient, of
-      any order, with respect to `patches` and `weights`. The gradient with respect to a
-      value whose weight is zero is zero. A value that is not finite adds nothing to the
-      gradient with respect to a weight of zero, nor where the gradient of its pixel is
-      zero. Values that are equally large, or small, share the gradient of their pixel;
-      a pixel that is NaN passes none on.
+      A tensor of shape `image_shape` with the dtype of `patches`. It has a gradient of
+      any order with respect to `patches` and `weights`. The gradient of a value with
+      weight zero is zero. A value that is not finite adds nothing to the gradient of a
+      weight if the weight, or the gradient of the pixel, is zero. With "max" and "min"
+      equal values share the gradient of their pixel; a pixel that is NaN passes no
+      gradient on.
 
     Raises:
-      tf.errors.InvalidArgumentError: If an argument has the wrong length, rank or
-        shape; if `reduction` is none of its names, or not one of the dtype of
-        `patches`; if weights are numbers that the dtype of `patches` has not; or as
-        `extract_patches_at`. While a graph is built: `ValueError`.
-      ValueError: If `image_shape` leaves more open than the batch.
-      TypeError: If `weights` are no numbers, or a tensor of another dtype.
-      OpError, TypeError, ValueError: As `extract_patches_at`, for every other argument.
+      tf.errors.InvalidArgumentError: If an argument has a wrong length, rank or shape;
+        if `reduction` is not one of the names, or does not suit the dtype of `patches`;
+        if the dtype of `patches` does not hold the weights; or as `extract_patches_at`.
+        While a graph is built: `ValueError`.
+      ValueError: If more of `image_shape` than the batch is None.
+      TypeError: If `weights` are not numbers, or are a tensor of another dtype.
+      OpError, TypeError, ValueError: As `extract_patches_at`, for all other arguments.
 
     Examples:
       >>> positions = [[0, 0], [1, 1]]
@@ -246,17 +241,17 @@ def fold_patches_at(
             mode=mode,
             reduction=reduction,
         )(patches, positions, flips=flips, weights=weights)
-    patches = tf.convert_to_tensor(patches)
-    shape = patches.shape
+    tensor = tf.convert_to_tensor(patches)
+    shape = tensor.shape
     sizes = _sizes_of_patches(shape)
     axes = len(sizes)
-    positions = fit_positions(read_positions(positions), axes, "patches", shape)
-    window, profiles = read_weights(weights, patches, sizes)
+    places = fit_positions(read_positions(positions), axes, "patches", shape)
+    window, profiles = read_weights(weights, tensor, sizes)
     return ops.tf_patches_fold_patches_at(
-        patches,
-        positions,
-        read_flips(flips, positions, axes),
-        read_image_shape(image_shape, patches),
+        tensor,
+        places,
+        read_flips(flips, places, axes),
+        read_image_shape(image_shape, tensor),
         window,
         profiles,
         sizes=sizes,
@@ -268,7 +263,7 @@ def fold_patches_at(
 
 
 def _rank_of_images(shape: tf.TensorShape, positions: tf.Tensor) -> int | None:
-    """The rank of images, or that which their positions tell."""
+    """The rank of images. If it is unknown, positions may tell it."""
     if shape.rank is not None or not positions.shape.rank:
         return shape.rank
     axes = positions.shape[-1]

@@ -20,7 +20,7 @@ def read_positions(positions: Any) -> tf.Tensor:
         if positions.dtype.is_floating:
             message += " Round them: tf.cast(tf.round(positions), tf.int32)."
         raise TypeError(message)
-    if positions.dtype == tf.uint64:  # what is larger would be negative
+    if positions.dtype == tf.uint64:  # larger numbers would become negative
         positions = tf.minimum(positions, tf.constant(_LARGEST, tf.uint64))
     return tf.cast(positions, tf.int64)
 
@@ -28,7 +28,7 @@ def read_positions(positions: Any) -> tf.Tensor:
 def fit_positions(
     positions: tf.Tensor, axes: int, tensor: str, shape: tf.TensorShape
 ) -> tf.Tensor:
-    """Positions, if they are of so many axes, as `tensor` of a shape has."""
+    """Positions, checked to have as many axes of space as `tensor` of a shape."""
     given = positions.shape
     if given == [0]:  # an empty list
         return tf.reshape(positions, [0, axes])
@@ -44,7 +44,7 @@ def fit_positions(
 
 
 def read_flips(flips: Any, positions: tf.Tensor, axes: int) -> tf.Tensor:
-    """Flips as a tensor that has the form of positions, or is empty for none."""
+    """Flips as a tensor in the form of positions, or empty for none."""
     if flips is None:
         return tf.constant([], tf.bool)
     forms = f"[{axes}], {_forms(axes)}"
@@ -58,7 +58,7 @@ def read_flips(flips: Any, positions: tf.Tensor, axes: int) -> tf.Tensor:
         return flips
     if given.rank not in (1, 2, 3) or given[-1] not in (axes, None):
         invalid(
-            f"flips must be {forms}, as positions are, but got shape "
+            f"flips must be {forms}, in the form of positions, but got shape "
             f"{shape_text(given)}."
         )
     if given.rank > 1:
@@ -73,7 +73,7 @@ def _forms(axes: int | str) -> str:
 
 
 def _tensor(values: Any, name: str, forms: str, dtype: type[np.generic]) -> tf.Tensor:
-    """Values as a tensor, of `dtype` if they are none.
+    """Values as a tensor; an empty list has `dtype`.
 
     TensorFlow would cast lists to int32, and empty lists to floats.
     """
@@ -82,11 +82,11 @@ def _tensor(values: Any, name: str, forms: str, dtype: type[np.generic]) -> tf.T
     if isinstance(values, (list, tuple)) and not _holds_tensors(values):
         try:
             array = np.asarray(values)
-        except ValueError:  # it is no rectangle
+        except ValueError:  # not a rectangle
             array = np.empty([], object)
         if array.dtype == object:
             invalid(f"{name} must be {forms}, but got {values!r}.")
-        if array.dtype.kind == "f" and _are_integers(values):  # more than 64 bits hold
+        if array.dtype.kind == "f" and _are_integers(values):  # too large for 64 bits
             invalid(f"{name} must hold integers of 64 bits, but got {values!r}.")
         values = array if array.size else array.astype(dtype)
     return tf.convert_to_tensor(values)

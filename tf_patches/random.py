@@ -1,16 +1,15 @@
 """Random patches, the same on every run and for any batch."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
     checked,
     invalid,
     read_of_axes,
@@ -18,86 +17,149 @@ from tf_patches.arguments import (
 )
 from tf_patches.dispatch import op, read_tensor
 from tf_patches.placed import extract_patches_at
+from tf_patches.typing import (
+    Array,
+    Flips,
+    Integers,
+    Mode,
+    Number,
+    Structure,
+    TensorLike,
+)
 from tf_patches.windows import array_module
-
-Flips: TypeAlias = Literal["horizontal", "vertical", "all"]
 
 _MOST = 2**31 - 1  # patches of an image
 _LOW = 2**32 - 1  # the bits of the lower word
-_DRAWS = 4  # random numbers of a patch, 64 bits each: positions, then flips
+_DRAWS = 4  # random numbers for a patch, 64 bits each: positions, then flips
 
 
-@op
+@overload
 def stateless_random_patches(
-    images: Any,
-    count: int | tf.Tensor,
+    images: Array,
+    count: int | Array,
     sizes: Integers,
-    seed: Any,
+    seed: TensorLike,
     rates: Integers | None = None,
     name: str | None = None,
     *,
     flips: Flips | None = None,
     mode: Mode | None = None,
     constant_values: Number = 0,
-    weights: Any = None,
-    image_indices: Any = None,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: Literal[False] = False,
+) -> tf.Tensor: ...
+
+
+@overload
+def stateless_random_patches(
+    images: Array,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: Literal[True],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
+
+
+@overload
+def stateless_random_patches(
+    images: Array | Structure,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
+    return_positions: bool = False,
+) -> Any: ...
+
+
+@op
+def stateless_random_patches(
+    images: Array | Structure,
+    count: int | Array,
+    sizes: Integers,
+    seed: TensorLike,
+    rates: Integers | None = None,
+    name: str | None = None,
+    *,
+    flips: Flips | None = None,
+    mode: Mode | None = None,
+    constant_values: Number = 0,
+    weights: TensorLike | None = None,
+    image_indices: TensorLike | None = None,
     return_positions: bool = False,
 ) -> Any:
     """Cuts patches from random places of images, for training.
 
-    Every place where a patch fits into an image is as likely. Several tensors are cut
-    alike: images, their masks and weights, of any depth and dtype.
+    All places where a patch fits into an image are equally likely. Several tensors can
+    be cut at the same places: images and their masks, with any depth and dtype.
 
-    Patch k of image j depends on `seed`, j and k alone. So the first patches are the
-    same whatever `count` is, and the patches of an image are the same in any batch, on
-    any device, for any number of threads, under XLA or not. In a `tf.data` pipeline,
-    where each batch would begin with image 0 again, `image_indices` says which image
-    of the data set each is. The random numbers are those of Philox-4x32-10 (Salmon et
-    al., "Parallel random numbers: as easy as 1, 2, 3", 2011); `seed` is its key, j and
-    k are its counter.
+    Patch k of image j depends only on `seed`, j and k. So the first patches are the
+    same for any `count`, and the patches of an image are the same in any batch, on any
+    device, for any number of threads, with XLA and without. In a `tf.data` pipeline
+    each batch would begin with image 0 again: `image_indices` tells the number of each
+    image in the data set. The generator is Philox-4x32-10 (Salmon et al., "Parallel
+    random
+    numbers: as easy as 1, 2, 3", 2011); `seed` is its key, j and k are its counter.
 
     Args:
-      images: A tensor `[batch, *space, depth]` with one to three axes of space, of any
-        dtype that `extract_patches_at` takes; or a structure (`tf.nest`) of tensors
-        with the same batch and space: `(images, masks)`, or a dict.
-      count: The patches of each image: an int, or a scalar integer tensor.
-      sizes: The pixels in a patch: an int, or one for each axis of space, or
+      images: A tensor `[batch, *space, depth]` with one to three axes of space and any
+        dtype of `extract_patches_at`. Or a structure (`tf.nest`) of tensors with the
+        same batch and space: `(images, masks)`, or a dict.
+      count: How many patches to cut from each image: an int, or a scalar integer
+        tensor.
+      sizes: The pixels in a patch: an int, an int for each axis of space, or
         TensorFlow's list, `[1, rows, cols, 1]`.
       seed: Two integers, as for `tf.image.stateless_random_crop`: a tensor of shape
         `[2]`, a list or a tuple.
-      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`; by
-        default 1.
+      rates: The pixels from one tap of a patch to the next, in the forms of `sizes`.
+        The default is 1.
       name: A name for the operation.
       flips: "horizontal" reverses half of the patches along cols, "vertical" along
-        rows, "all" along every axis of space, each on its own. By default none.
-      mode: What lies outside of an image that is smaller than a patch: "CONSTANT",
-        "REFLECT", "SYMMETRIC", "EDGE" or "WRAP". Along an axis that is too short,
-        the image then lies anywhere in the patch, all of it. By default such an image
-        is an error.
-      constant_values: The number outside with mode CONSTANT.
-      weights: Where to cut: a tensor `[batch, *space]` of numbers of at least 0. A
-        patch is drawn in proportion to the weight of its middle, pixel `span // 2` of
-        its span along each axis, out of all places where the patch fits. An image whose
-        weights are 0 there is cut uniformly. By default all places are alike.
-      image_indices: Integers `[batch]`, the number j of each image; by default `0, 1,
-        2, …`.
+        rows, "all" along every axis of space independently. The default is no flips.
+      mode: What patches show outside of an image that is smaller than a patch:
+        "CONSTANT", "REFLECT", "SYMMETRIC", "EDGE" or "WRAP". Along an axis that is too
+        short, the whole image lies anywhere in the patch. By default such an image is
+        an error.
+      constant_values: The number outside of the image with mode CONSTANT.
+      weights: Where to cut: a tensor `[batch, *space]` of numbers of at least 0. The
+        probability of a patch is proportional to the weight of its middle, pixel `span
+        // 2` of its span along each axis. Only places where the patch fits count. If
+        all their weights are 0 in an image, they are equally likely, as without
+        `weights`.
+      image_indices: The number j of each image, integers `[batch]`. The default is `0,
+        1, 2, …`.
       return_positions: Whether to return positions and flips too.
 
     Returns:
-      Patches `[batch, count, *sizes, depth]`, or a structure of them as `images` is.
-      With `return_positions` a tuple `(patches, positions, flips)`: the first pixel
-      of each patch, int64 `[batch, count, axes]`, and along which axes the patch was
-      reversed, bool of the same shape, as `extract_patches_at` and `fold_patches_at`
-      take them. Patches have a gradient with respect to images.
+      Patches `[batch, count, *sizes, depth]`, in the structure of `images`. With
+      `return_positions` a tuple `(patches, positions, flips)`. `positions` are the
+      first pixels of patches, int64 `[batch, count, axes]`; `flips` are the axes along
+      which patches were reversed, bool with the same shape. `extract_patches_at` and
+      `fold_patches_at` take both. Patches have a gradient with respect to images.
 
     Raises:
-      tf.errors.InvalidArgumentError: If an argument has a wrong shape or value, if
-        tensors differ in batch or space, if weights are negative or NaN, or if an
+      tf.errors.InvalidArgumentError: If an argument has a wrong shape or value; if
+        tensors differ in batch or space; if weights are negative or NaN; or if an
         image is smaller than a patch and there is no `mode`. While a graph is built:
-        `ValueError`. Under XLA what is known only at run time is not checked; an
-        image that is too small is read as with mode CONSTANT.
+        `ValueError`. Under XLA, values and shapes that are known only at run time are
+        not checked; an image that is too small is read as with mode CONSTANT.
       tf.errors.OutOfRangeError: If a size or rate is less than 1.
-      TypeError: If an argument is of another type.
+      TypeError: If an argument has a wrong type.
 
     Examples:
       >>> images = tf.random.stateless_uniform([8, 100, 120, 3], seed=[0, 1])
@@ -109,7 +171,7 @@ def stateless_random_patches(
       >>> bool(tf.reduce_all(labels == tf.cast(patches[..., :1] > 0.5, tf.uint8)))
       True
 
-      Classes drawn alike, though one of them is rare; and which patches those were:
+      Both classes are equally likely, although one is rare; with the positions:
 
       >>> frequencies = tf.constant([0.98, 0.02])
       >>> weights = tf.gather(1 / frequencies, tf.cast(masks[..., 0], tf.int32))
@@ -118,7 +180,7 @@ def stateless_random_patches(
       >>> positions.shape
       TensorShape([8, 4, 2])
 
-      In `tf.data`, where every image has its own number:
+      In `tf.data`, every image has its own number:
 
       >>> data = tf.data.Dataset.from_tensor_slices(images).enumerate().batch(2)
       >>> data = data.map(
@@ -155,8 +217,8 @@ class Request(NamedTuple):
     """Images, and the patches to be cut from them."""
 
     images: Any  # a structure of tensors
-    batch: Any  # an int, or an int64 tensor where it is known at run time
-    space: list[Any]  # likewise, for each axis
+    batch: Any  # an int, or an int64 tensor if it is known only at run time
+    space: list[Any]  # for each axis the same
     sizes: list[int]
     rates: list[int]
 
@@ -170,13 +232,13 @@ class Request(NamedTuple):
 
     @property
     def shape(self) -> tf.TensorShape:
-        """`[batch, *space]`, as far as it is known."""
+        """`[batch, *space]`; None for what is known only at run time."""
         return tf.TensorShape([_known(n) for n in (self.batch, *self.space)])
 
     def places(self) -> tuple[list[Any], list[Any]]:
         """For each axis the first place of a patch, and how many places there are.
 
-        A patch lies inside the image, or where it is larger the image inside the patch.
+        A patch lies inside the image. If it is larger, the image lies inside the patch.
         """
         lacking = [n - span for n, span in zip(self.space, self.spans, strict=True)]
         firsts = [array_module(n).minimum(n, 0) for n in lacking]
@@ -186,7 +248,7 @@ class Request(NamedTuple):
 def read_request(
     images: Any, sizes: Integers, rates: Integers | None, mode: Mode | None
 ) -> Request:
-    """A request that can be met: without a mode, images are as large as patches."""
+    """A checked request: without a mode, no image is smaller than a patch."""
     images = tf.nest.map_structure(lambda tensor: read_tensor(tensor, "images"), images)
     tensors = tf.nest.flatten(images)
     shape = _common_shape(tensors)
@@ -204,13 +266,13 @@ def read_request(
 
 def draw_places(
     request: Request,
-    count: int | tf.Tensor,
+    count: Any,
     seed: Any,
     flips: Flips | None,
     weights: Any,
     image_indices: Any,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Positions of patches, and along which axes they are reversed, None for none."""
+    """Positions of patches, and their flips, or None if no axis is reversed."""
     count = _read_count(count)
     image_indices = _read_image_indices(image_indices, request)
     draws = _draws(_read_seed(seed), image_indices, tf.cast(count, tf.int64))
@@ -227,7 +289,7 @@ def draw_places(
 def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
     """Philox-4x32-10: four random words of 32 bits for each counter of four.
 
-    Words lie in uint64, the type in which their products fit.
+    Words are uint64, so that their products fit.
 
     Args:
       even: Words 0 and 2 of counters, `[..., 2]`.
@@ -249,7 +311,7 @@ def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
     return even, odd
 
 
-# A function: one call where eager operations by the hundred would take milliseconds.
+# Eagerly, hundreds of operations would take milliseconds.
 @tf.function(
     input_signature=[
         tf.TensorSpec([2], tf.int64),
@@ -261,10 +323,10 @@ def philox(even: tf.Tensor, odd: tf.Tensor, key: tf.Tensor) -> tuple[Any, Any]:
 def _draws(seed: tf.Tensor, image_indices: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Random numbers of all patches, uint64 `[batch, count, _DRAWS]`.
 
-    The key is the lower words of the seed. The counter is the number of the patch, with
-    a bit more as it takes two counters; the number of the image; and the upper words of
-    the seed. So no two patches of less than 2^32 images share random numbers, nor do
-    two seeds.
+    The key is the lower words of the seed. The counter holds the number of the patch,
+    the number of the image, and the upper words of the seed. A patch takes two
+    counters. So two patches of fewer than 2^32 images never share random numbers, nor
+    do two seeds.
     """
     seed_words, image_words = _words(seed), _words(image_indices)
     key, upper = seed_words[:, 0], seed_words[:, 1]
@@ -285,9 +347,9 @@ def _words(integers: tf.Tensor) -> tf.Tensor:
 
 
 def _uniform_positions(draws: tf.Tensor, request: Request) -> tf.Tensor:
-    """Positions, int64 `[batch, count, axes]`, each of them as likely."""
+    """Positions, int64 `[batch, count, axes]`, all equally likely."""
     firsts, places = map(_stack, request.places())
-    # Of 2^64 numbers, some places get one more than others: no test can tell.
+    # Some places get one more of the 2^64 numbers than others, which no test can tell.
     offsets = draws[..., : len(request.space)] % tf.cast(places, tf.uint64)
     return tf.cast(offsets, tf.int64) + firsts
 
@@ -329,9 +391,9 @@ def _weighted_positions(
 
 
 def _middles(pixels: Any, span: int) -> tuple[Any, Any]:
-    """The first pixel on which a patch's middle may lie, and how many there are.
+    """The first pixel where the middle of a patch may lie, and how many pixels.
 
-    In an image smaller than a patch, the middle could also lie beside the image.
+    If the image is smaller than the patch, the middle must still lie on the image.
     """
     lib = array_module(pixels)
     first, half = lib.minimum(pixels - span, 0), span // 2
@@ -348,9 +410,9 @@ def _flips(draws: tf.Tensor, can_flip: Sequence[bool]) -> tf.Tensor:
 
 
 def _common_shape(tensors: Sequence[tf.Tensor]) -> tf.TensorShape:
-    """`[batch, *space]`, which all tensors have, as far as it is known."""
+    """`[batch, *space]` of all tensors, as far as it is known."""
     if not tensors:
-        invalid("images must be a tensor, or hold tensors, but there are none.")
+        invalid("images must be a tensor or a structure of tensors, but it is empty.")
     common = tf.TensorShape(None)
     for tensor in tensors:
         shape = tensor.shape
@@ -374,7 +436,7 @@ def _common_shape(tensors: Sequence[tf.Tensor]) -> tf.TensorShape:
 
 
 def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any]:
-    """Batch and space: ints, or int64 tensors where they are known at run time."""
+    """Batch and space: ints, or int64 tensors if they are known only at run time."""
     if shape.is_fully_defined():
         return shape.as_list()
     dynamic, *others = [tf.shape(t, out_type=tf.int64)[:-1] for t in tensors]
@@ -387,7 +449,7 @@ def _dimensions(shape: tf.TensorShape, tensors: Sequence[tf.Tensor]) -> list[Any
 
 def _different(tensors: Sequence[tf.Tensor]) -> str:
     return (
-        "images must have the same batch and space, all of them, but got shapes "
+        "All images must have the same batch and space, but got shapes "
         f"{', '.join(shape_text(tensor.shape) for tensor in tensors)}."
     )
 
@@ -399,7 +461,7 @@ def _fitting(space: Sequence[Any], spans: Sequence[int]) -> list[Any]:
             pixels >= span,
             f"images must be at least as large as a patch, which spans {spans} pixels, "
             f"but got {['?' if tf.is_tensor(n) else n for n in space]}. To cut patches "
-            'larger than images, give a mode, such as mode="REFLECT".',
+            'that are larger than images, pass a mode, such as mode="REFLECT".',
         )
         for pixels, span in zip(space, spans, strict=True)
     ]
@@ -434,9 +496,8 @@ def _read_image_indices(indices: Any, request: Request) -> tf.Tensor:
     indices = _integers(indices, "image_indices")
     if not indices.shape.is_compatible_with([known_batch]):
         invalid(
-            "image_indices must be of shape [batch], as images have a batch of "
-            f"{'?' if known_batch is None else known_batch}, but got shape "
-            f"{shape_text(indices.shape)}."
+            f"image_indices must be of shape {shape_text(request.shape[:1])}, the "
+            f"batch of images, but got shape {shape_text(indices.shape)}."
         )
     return tf.ensure_shape(indices, [known_batch])
 
@@ -466,11 +527,11 @@ def _read_weights(weights: Any, request: Request) -> tf.Tensor:
         raise TypeError(f"weights must be real numbers, but got {weights.dtype.name}.")
     if not weights.shape.is_compatible_with(shape):
         message = (
-            f"weights must be [batch, *space], as images have {shape_text(shape)}, but "
-            f"got shape {shape_text(weights.shape)}."
+            f"weights must be of shape {shape_text(shape)}, the batch and space of "
+            f"images, but got shape {shape_text(weights.shape)}."
         )
         if weights.shape.rank == shape.rank + 1:
-            message += " Take one number for each pixel, as weights[..., 0]."
+            message += " Pass one number for each pixel, such as weights[..., 0]."
         invalid(message)
     return tf.ensure_shape(weights, shape)
 

@@ -85,9 +85,15 @@ def _run_as_main(code: CodeType, path: str) -> None:
 def _report_errors(program: Callable[[], object]) -> int:
     try:
         program()
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         traceback = _from_the_program_on(error.__traceback__)
         sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        if isinstance(error, KeyboardInterrupt):
+            # Python ends by the signal if it sees the interrupt. It was reported above.
+            sys.excepthook = lambda *_: None
+            raise
         return _FAILED
     return 0
 

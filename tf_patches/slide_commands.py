@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 _FAILED = 1  # argparse exits with 2 for what cannot be meant
 _INTERRUPTED = 130  # as shells have it
 # What TensorFlow puts around an op's own message.
@@ -26,6 +24,8 @@ def add_to(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Does what a parsed command line says; returns the exit status."""
+    import tensorflow as tf  # late: to parse a command line takes no TensorFlow
+
     try:
         _COMMANDS[given.command](given)
     except KeyboardInterrupt:
@@ -42,7 +42,7 @@ def _say(text: str) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    text = getattr(error, "message", str(error))  # of TensorFlow, without its class
     return " ".join(_AROUND.sub("", text).split())
 
 

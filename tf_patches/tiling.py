@@ -1,34 +1,42 @@
 """Tiles that cover an image, and their way back into it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
 
 from tf_patches import windows
 from tf_patches.arguments import (
-    Integers,
-    Mode,
-    Number,
-    Reduction,
     checked,
     invalid,
     read_integers,
     read_mode,
     shape_text,
 )
-from tf_patches.dispatch import read_tensor
+from tf_patches.dispatch import not_converted, read_tensor
 from tf_patches.placed import extract_patches_at, fold_patches_at
+from tf_patches.typing import (
+    Array,
+    Blend,
+    Integers,
+    Mode,
+    Number,
+    Reduction,
+    Remainder,
+    Shape,
+    Structure,
+    TensorLike,
+)
 from tf_patches.windows import array_module
-
-Remainder: TypeAlias = Literal["shift", "pad", "spread", "drop"]
 
 _REMAINDERS = ("shift", "pad", "spread", "drop")
 _LARGEST = 2**62  # so that sums of two positions have 64 bits
 _AXES = ("planes", "rows", "cols")
-# Factors that are the same for all tiles, and factors that depend on the neighbours.
+# Factors that are equal for all tiles, and factors that depend on the neighbours.
 _WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
     "gaussian": windows.gaussian,
     "hann": windows.hann,
@@ -48,7 +56,7 @@ _BLENDS = ("average", *_WINDOWS, *_PLACED_WINDOWS, "max", "min")
 
 class _Axis(NamedTuple):
     name: str
-    image: Any  # pixels: an int, or an int64 tensor where it is not known
+    image: Any  # pixels: an int, or an int64 tensor if it is unknown
     tile: int
     starts: Any  # of tiles: an int64 array or tensor
 
@@ -65,55 +73,55 @@ class Tiling:
 
     Images have one, two or three axes of space, and channels last: `[batch, cols,
     depth]`, `[batch, rows, cols, depth]` or `[batch, planes, rows, cols, depth]`. Along
-    each axis tiles begin at `0, stride, 2 * stride, …`, as many as it takes to reach
-    the end. The tiles of the plan are the product of its axes, the last axis fastest.
+    each axis tiles begin at `0, stride, 2 * stride, …`, until a tile reaches the end.
+    The tiles are numbered with the last axis fastest.
 
-    `remainder` says what happens where the last tile does not end with the image:
+    `remainder` says what happens if the last tile does not end with the image:
 
-        shift    it is moved inward, so that it shows real pixels alone (as MONAI)
-        spread   all tiles are moved, to nearly even distances (as nnU-Net)
-        pad      it stays, and shows beyond the image what `mode` says
-        drop     it is left out; the last pixels lie under no tile
+        shift    the last tile moves inward, so that it shows only real pixels (as
+        MONAI) spread   all tiles move, to nearly even distances (as nnU-Net)
+        pad      the last tile stays; `mode` says what it shows beyond the image
+        drop     the last tile is left out; the last pixels lie under no tile
 
-    An image smaller than a tile has one tile, with `mode`'s pixels around it: half of
-    them before the image, rounded down, half after it. With "pad" all of them come
-    after it, since the grid begins with the image; with "drop" there is no tile. What
-    `merge` returns has the size of the image again.
+    An image smaller than a tile has one tile. `mode` fills the tile around the image:
+    half of the missing pixels before the image, rounded down, the rest after it. With
+    "pad" all missing pixels come after the image; with "drop" there is no tile. The
+    result of `merge` always has the size of the image.
 
-    A plan of known size can be used everywhere: eagerly, in `tf.function`, in
-    `tf.data`, for any number of images. A plan of unknown size belongs to the
-    `tf.function` that it was made in.
+    If the size is known, a plan can be used everywhere: eagerly, in `tf.function`, in
+    `tf.data`, for any number of images. If the size is unknown, a plan can be used only
+    in the `tf.function` that made it.
 
     Args:
       image_size: The pixels along each axis of space: a list, a tuple, a
         `tf.TensorShape`, a NumPy array, or a tensor. For images of unknown size in a
-        `tf.function` that is `tf.shape(images)[1:-1]`, of which what is known stays
-        known; a list may hold scalar tensors too.
-      tile_size: The pixels of a tile: an int, or one for each axis.
+        `tf.function`: `tf.shape(images)[1:-1]`; axes of known size stay known. A list
+        may hold scalar tensors too.
+      tile_size: The pixels of a tile: an int, or an int for each axis.
       overlap: What neighbours share: a float below 1 is a fraction of the tile, an int
-        is pixels. One number, or one for each axis. A fraction gives `stride = max(1,
-        int(tile_size * (1 - overlap)))`, as in MONAI. By default tiles lie side by
-        side.
+        is a number of pixels. One number, or a number for each axis. A fraction gives
+        `stride = max(1, int(tile_size * (1 - overlap)))`, as in MONAI. By default tiles
+        lie side by side.
       stride: Instead of `overlap`: the pixels from one tile to the next, at most
-        `tile_size`. An int, or one for each axis.
+        `tile_size`. An int, or an int for each axis.
       remainder: "shift", "pad", "spread" or "drop".
       mode: What tiles show outside of the image: "CONSTANT", "REFLECT", "SYMMETRIC",
-        "EDGE" or "WRAP", with the meaning of `numpy.pad`. A model sees by REFLECT what
-        it knows from inside of images, no edge that is none, and no label that is none.
-      constant_values: The number outside with mode CONSTANT.
+        "EDGE" or "WRAP", as in `numpy.pad`. With REFLECT a model sees no false edge,
+        and only pixels like those inside of the image.
+      constant_values: The number outside of the image with mode CONSTANT.
 
     Attributes:
-      image_size, tile_size, stride: For each axis, a tuple.
+      image_size, tile_size, stride: A tuple, with a number for each axis.
       positions: The first pixel of each tile, int64 `[count, axes]`: a NumPy array, or
-        a tensor where the size of the image is not known.
-      counts: The tiles along each axis, a tuple of ints, or of tensors.
-      count: All tiles: an int, or a tensor.
+        a tensor if the size of the image is unknown.
+      counts: The number of tiles along each axis: a tuple of ints, or of tensors.
+      count: The number of all tiles: an int, or a tensor.
 
     Raises:
       tf.errors.InvalidArgumentError: If `image_size`, `tile_size`, `overlap` or
-        `stride` does not fit the others or is out of range, or if `remainder` is none
-        of its names. While a graph is built: `ValueError`.
-      TypeError: If an argument is of another type.
+        `stride` is out of range or does not match the others; or if `remainder` is not
+        one of the names. While a graph is built: `ValueError`.
+      TypeError: If an argument has a wrong type.
 
     Examples:
       >>> images = tf.random.stateless_uniform([1, 100, 90, 3], seed=[1, 2])
@@ -126,8 +134,8 @@ class Tiling:
       >>> tiles.shape
       TensorShape([1, 16, 32, 32, 3])
 
-      A model sees tiles as a batch. What it makes of them is put together again, with
-      a window that hides the seams:
+      A model takes tiles as a batch. Its results are merged with a window that hides
+      the seams:
 
       >>> model = lambda tiles: tf.reduce_mean(tiles, -1, keepdims=True)
       >>> made = model(tf.reshape(tiles, [-1, 32, 32, 3]))
@@ -136,7 +144,7 @@ class Tiling:
       TensorShape([1, 100, 90, 1])
       >>> tf.debugging.assert_near(merged, model(images))
 
-      Only some of the tiles, and a heat map of one number for each:
+      A heat map with a number for each tile. And only some of the tiles:
 
       >>> scores = tf.reduce_max(tiles, axis=[2, 3, 4])
       >>> heat_map = tf.reshape(scores, [1, *tiling.counts])
@@ -146,10 +154,10 @@ class Tiling:
       TensorShape([1, 100, 90, 3])
     """
 
-    @tf.autograph.experimental.do_not_convert
+    @not_converted
     def __init__(
         self,
-        image_size: Any,
+        image_size: TensorLike | Shape,
         tile_size: Integers,
         overlap: float | Sequence[float] | None = None,
         stride: Integers | None = None,
@@ -160,7 +168,7 @@ class Tiling:
         self.image_size = _read_image_size(image_size)
         self.tile_size = _read_sizes(tile_size, "tile_size", len(self.image_size))
         self.stride = _read_stride(overlap, stride, self.tile_size)
-        self.remainder = _read_name(remainder, "remainder", _REMAINDERS)
+        self.remainder: Remainder = _read_name(remainder, "remainder", _REMAINDERS)
         self.mode: Any = read_mode(mode)
         self.constant_values = constant_values
         names = _AXES[-len(self.image_size) :]
@@ -175,7 +183,7 @@ class Tiling:
         self.positions = _positions(self._axes, self._places(self._numbers(None)))
 
     def __repr__(self) -> str:
-        """The plan as it is written."""
+        """The plan, as Python code."""
         size = ["?" if tf.is_tensor(pixels) else pixels for pixels in self.image_size]
         return (
             f"Tiling(image_size=[{', '.join(map(str, size))}], "
@@ -183,16 +191,37 @@ class Tiling:
             f"remainder={self.remainder!r}, mode={self.mode!r})"
         )
 
-    @tf.autograph.experimental.do_not_convert
-    def cut(self, images: Any, indices: Any = None, name: str | None = None) -> Any:
+    @overload
+    def cut(
+        self,
+        images: Array,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> tf.Tensor: ...
+
+    @overload
+    def cut(
+        self,
+        images: Structure,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any: ...
+
+    @not_converted
+    def cut(
+        self,
+        images: Array | Structure,
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any:
         """Cuts images into tiles.
 
         Args:
-          images: A tensor `[batch, *image_size, depth]` of any dtype that
-            `extract_patches_at` takes, or a structure of such tensors (`tf.nest`):
-            images and their masks, of different depths and dtypes.
-          indices: Which tiles; by default all. Integers `[count]`, in any order, or a
-            mask of bools with a value for each tile, of shape `[count]` or `counts`.
+          images: A tensor `[batch, *image_size, depth]` with any dtype of
+            `extract_patches_at`. Or a structure of such tensors (`tf.nest`), with any
+            depths and dtypes: images and their masks.
+          indices: Which tiles to cut: integers `[count]`, in any order; or bools, one
+            for each tile, with shape `[count]` or `counts`. The default is all tiles.
           name: A name for the operation.
 
         Returns:
@@ -200,7 +229,7 @@ class Tiling:
 
         Raises:
           tf.errors.InvalidArgumentError: If images do not have the size of the plan, or
-            if `indices` names a tile that is none. While a graph is built:
+            if `indices` holds a number that no tile has. While a graph is built:
             `ValueError`.
           TypeError: If `indices` are neither integers nor bools.
         """
@@ -217,19 +246,37 @@ class Tiling:
             images,
         )
 
-    @tf.autograph.experimental.do_not_convert
+    @overload
     def merge(
         self,
-        tiles: Any,
-        blend: Any = "average",
-        indices: Any = None,
+        tiles: Array,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> tf.Tensor: ...
+
+    @overload
+    def merge(
+        self,
+        tiles: Structure,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
+        name: str | None = None,
+    ) -> Any: ...
+
+    @not_converted
+    def merge(
+        self,
+        tiles: Array | Structure,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
         name: str | None = None,
     ) -> Any:
         """Puts tiles back where they were cut.
 
-        Where tiles overlap, a pixel is the mean of theirs, weighted by a window. A
-        window is the product of one factor for each axis; n is the size of the tile
-        along the axis, i a pixel of it, x = i - (n - 1) / 2:
+        A pixel under several tiles is their mean, weighted by a window. A window is the
+        product of a factor for each axis. Let n be the size of the tile along the axis,
+        i a pixel of the tile, and x = i - (n - 1) / 2:
 
             average    1
             gaussian   max(exp(-x² / 2 (n / 8)²), 0.001): as MONAI, which limits the
@@ -239,45 +286,43 @@ class Tiling:
             cosine     sin²(π (i + ½) / 2o) over the o pixels that a tile shares with
                        its neighbour, 1 elsewhere
 
-        No window is 0 anywhere, so that no pixel under a tile is lost. Three names do
-        not average, and take integers and bools too:
+        No window is 0 anywhere, so every pixel under a tile gets a value. Three names
+        do not average, and take integers and bools too:
 
-            crop       each tile gives its middle, and its border where it has no
-                       neighbour: half of what two tiles share comes from either.
-                       Exact: what a model made near the border of a tile is not read
-            max, min   the largest or smallest value; NaN where one is NaN
+            crop       each tile gives its middle, and its border if there is no
+                       neighbour: of the pixels that two tiles share, each tile gives
+                       half. What a model made near the border of a tile is not read
+            max, min   the largest or smallest value; NaN if one of the values is NaN
 
-        A tile may have another depth than the images, and another size than
-        `tile_size`: a model that halves its input makes tiles of half the size, and
-        the result is half as large as the image.
+        Tiles may have another depth than the images, and another size than `tile_size`.
+        If a model halves its input, the result is half as large as the image.
 
         Args:
-          tiles: A tensor `[batch, count, *size, depth]` whose `size` is known, as `cut`
-            returns it and a model changes it; or a structure of such tensors
+          tiles: A tensor `[batch, count, *size, depth]` with known `size`: tiles from
+            `cut`, or what a model made of them. Or a structure of such tensors
             (`tf.nest`).
           blend: "average", "gaussian", "hann", "linear", "cosine", "crop", "max" or
-            "min"; or a window of your own, an array or tensor of shape `size`; or a
-            list or tuple with its factor for each axis.
-          indices: Which tiles there are, as given to `cut`; by default all. Pixels
-            under none of them are 0. With "crop" a tile gives the same pixels as if
-            all tiles were there, and must be named once. Other means count a tile as
-            often as it is named.
+            "min". Or a window of your own: an array or a tensor of shape `size`, or a
+            list or tuple with a factor for each axis.
+          indices: Which tiles these are, as given to `cut`. The default is all tiles.
+            Pixels under no tile are 0. With "crop" a tile gives the same pixels as if
+            all tiles were there, and each tile may occur only once. Means count a tile
+            as often as it occurs.
           name: A name for the operation.
 
         Returns:
-          A tensor `[batch, *image_size, depth]` of the dtype of `tiles`, scaled where
-          tiles are, or a structure of them. It has a gradient with respect to `tiles`
-          and to a window of your own.
+          A tensor `[batch, *image_size, depth]` with the dtype of `tiles`, at the scale
+          of `tiles`, or a structure of such tensors. It has a gradient with respect to
+          `tiles` and to a window of your own.
 
         Raises:
-          tf.errors.InvalidArgumentError: If `tiles` is not of the shape above; if it
-            has another scale and a position or the size of the image does not divide;
-            if integers are to be averaged; if `blend` is none of its names; or if
-            `indices` names a tile that is none. While a graph is built: `ValueError`.
-          TypeError: If `blend` or `indices` is of another type.
+          tf.errors.InvalidArgumentError: If `tiles` does not have the shape above; if
+            the scale of `tiles` does not divide the image or a position; if integers
+            are averaged; if `blend` is not one of the names; or if `indices` holds a
+            number that no tile has. While a graph is built: `ValueError`.
+          TypeError: If `blend` or `indices` has a wrong type.
         """
-        if isinstance(blend, str):
-            blend = _read_name(blend, "blend", _BLENDS)
+        blend = _read_blend(blend)
         numbers = self._numbers(indices)
         if isinstance(blend, str) and blend == "crop":
             _check_once(numbers)
@@ -289,15 +334,16 @@ class Tiling:
             tiles,
         )
 
+    @not_converted
     def merge_part(
         self,
-        tiles: Any,
+        tiles: TensorLike,
         begin: Sequence[int],
         size: Sequence[int],
-        blend: Any = "average",
-        indices: Any = None,
+        blend: Blend | TensorLike = "average",
+        indices: TensorLike | None = None,
     ) -> tf.Tensor:
-        """The pixels of what `merge` returns from `begin` on, to the same bits.
+        """Returns a part of what `merge` returns, with the same bits.
 
         Args:
           tiles: As for `merge`, a tensor. Tiles that do not reach these pixels may be
@@ -305,19 +351,19 @@ class Tiling:
           begin: The first pixel of the result along each axis.
           size: How many pixels along each axis.
           blend: As for `merge`.
-          indices: Which tiles there are, as for `merge`.
+          indices: As for `merge`.
 
         Returns:
           A tensor `[batch, *size, depth]`.
         """
-        if isinstance(blend, str):
-            blend = _read_name(blend, "blend", _BLENDS)
         places = self._places(self._numbers(indices))
         part = _Part(begin, size)
-        return self._merge(read_tensor(tiles, "tiles"), blend, places, None, part)
+        tensor = read_tensor(tiles, "tiles")
+        return self._merge(tensor, _read_blend(blend), places, None, part)
 
+    @not_converted
     def merged_axes(self, sizes: Sequence[int]) -> list[_Axis]:
-        """The axes of what `merge` returns, where a model makes tiles of `sizes`."""
+        """The axes of what `merge` returns if a model makes tiles of `sizes`."""
         return [_scaled(*pair) for pair in zip(self._axes, sizes, strict=True)]
 
     def _merge(
@@ -353,13 +399,13 @@ class Tiling:
         )
 
     def _numbers(self, indices: Any) -> Any:
-        """The numbers of all tiles, or of those that `indices` names."""
+        """The numbers of all tiles, or of the tiles that `indices` names."""
         if indices is None:
             return _range(self.count)
         return _read_indices(indices, self.count)
 
     def _places(self, numbers: Any) -> list[Any]:
-        """For each axis the numbers of tiles along it."""
+        """The places of tiles along each axis, from the numbers of tiles."""
         places = []
         for along in reversed(self.counts[1:]):
             places.append(numbers % along)
@@ -372,8 +418,8 @@ class Tiling:
         known = [None if tf.is_tensor(n) else n for n in self.image_size]
         message = (
             "images must be [batch, "
-            f"{', '.join('?' if n is None else str(n) for n in known)}, depth], as "
-            f"image_size of {self} says, but got shape {shape_text(images.shape)}."
+            f"{', '.join('?' if n is None else str(n) for n in known)}, depth], with "
+            f"the image_size of {self}, but got shape {shape_text(images.shape)}."
         )
         if images.shape.rank == len(known) + 1:
             message += " If the batch axis is missing, add it: images[tf.newaxis]."
@@ -398,7 +444,7 @@ class Tiling:
             )
             if shape.rank == len(expected) - 1:
                 message += (
-                    " If batch and count are one axis, or depth is missing: "
+                    " If batch and count are one axis, or depth is missing, pass "
                     f"tf.reshape(tiles, {wanted})."
                 )
             invalid(message)
@@ -413,24 +459,24 @@ class Tiling:
 def _starts(image: Any, tile: int, stride: int, remainder: str) -> Any:
     """The first pixels of tiles along an axis."""
     lib = array_module(image)
-    beyond = lib.maximum(image - tile, 0)  # the last start that shows real pixels alone
+    last = lib.maximum(image - tile, 0)  # the last start that shows only real pixels
     if remainder == "drop":
         count = lib.maximum((image - tile) // stride + 1, 0)
     else:
-        count = (beyond + stride - 1) // stride + 1
+        count = (last + stride - 1) // stride + 1
     # An image without pixels has no tiles.
     i = _range(lib.minimum(count, image))
     before = lib.maximum(tile - image, 0) // 2
     if remainder == "shift":
-        return lib.minimum(i * stride, beyond) - before
+        return lib.minimum(i * stride, last) - before
     if remainder == "spread":  # rounded, halves up
         steps = lib.maximum(count - 1, 1)
-        return (2 * i * beyond + steps) // (2 * steps) - before
+        return (2 * i * last + steps) // (2 * steps) - before
     return i * stride
 
 
 def _scaled(axis: _Axis, size: int) -> _Axis:
-    """The axis where a model made tiles of `size` pixels of it."""
+    """The axis at the scale of a model that makes tiles of `size` pixels."""
     common = math.gcd(size, axis.tile)
     times, over = size // common, axis.tile // common
     if over == 1:
@@ -443,10 +489,10 @@ def _scaled(axis: _Axis, size: int) -> _Axis:
     starts = checked(
         axis.starts,
         divide,
-        f"tiles have {size} {axis.name}, of tile_size {axis.tile}: that is a scale of "
-        f"{times}/{over}, but {axis.name} of the image or positions of tiles are no "
-        f"multiples of {over}. Choose image_size, tile_size and stride that are, and "
-        "remainder='pad' or 'drop', which keep them.",
+        f"tiles have {size} {axis.name} for a tile_size of {axis.tile}, a scale of "
+        f"{times}/{over}, but the {axis.name} of the image or a position of tiles is "
+        f"not a multiple of {over}. Choose multiples of {over} for image_size, "
+        "tile_size and stride, and remainder='pad' or 'drop', which do not move tiles.",
     )
     return axis._replace(
         image=axis.image // over * times, tile=size, starts=starts // over * times
@@ -456,12 +502,11 @@ def _scaled(axis: _Axis, size: int) -> _Axis:
 def _check_dtype(dtype: tf.DType, reduction: Reduction) -> None:
     if reduction == "mean" and not (dtype.is_floating or dtype.is_complex):
         invalid(
-            f"tiles of {dtype.name} cannot be averaged: merge(tf.cast(tiles, "
-            "tf.float32), …). Or take blend='crop', 'max' or 'min', which keep "
-            "integers as they are."
+            f"tiles of {dtype.name} cannot be averaged. Cast them: tf.cast(tiles, "
+            "tf.float32). Or pass blend='crop', 'max' or 'min', which take integers."
         )
     if reduction in ("max", "min") and dtype.is_complex:
-        invalid(f"blend={reduction!r} takes real numbers, but tiles are {dtype.name}.")
+        invalid(f"blend={reduction!r} needs real numbers, but tiles are {dtype.name}.")
 
 
 def _positions(axes: list[_Axis], places: list[Any]) -> Any:
@@ -496,7 +541,7 @@ def _read_window(window: Any, axes: list[_Axis], dtype: tf.DType) -> Any:
     if not (is_separable or isinstance(window, np.ndarray) or tf.is_tensor(window)):
         raise TypeError(
             f"blend must be {', '.join(_BLENDS)}, an array or tensor of the size of "
-            f"tiles, or a list of a factor for each axis, but got {window!r}."
+            f"tiles, or a list with a factor for each axis, but got {window!r}."
         )
     factors = (
         [tf.convert_to_tensor(factor) for factor in window] if is_separable else []
@@ -509,8 +554,8 @@ def _read_window(window: Any, axes: list[_Axis], dtype: tf.DType) -> Any:
         for shape, wanted in zip(shapes, expected, strict=True)
     ):
         invalid(
-            f"blend must be a window of shape {sizes}, as tiles have, or a list of "
-            f"{len(sizes)} factors of those sizes, but got "
+            f"blend must be a window of shape {sizes}, the size of tiles, or a list of "
+            f"{len(sizes)} factors of these sizes, but got "
             f"{', '.join(shape_text(shape) for shape in shapes)}."
         )
     if is_separable:
@@ -534,7 +579,7 @@ def _length(starts: Any) -> Any:
 
 
 def _read_image_size(image_size: Any) -> tuple[Any, ...]:
-    """For each axis an int, or an int64 tensor where it is not known."""
+    """For each axis an int, or an int64 tensor if it is unknown."""
     given = image_size
     if isinstance(given, np.ndarray):
         given = given.tolist()
@@ -543,15 +588,15 @@ def _read_image_size(image_size: Any) -> tuple[Any, ...]:
     elif isinstance(given, tf.TensorShape):
         given = None if given.rank is None else given.as_list()
     message = (
-        "image_size must be the pixels along one to three axes of space, [rows, cols], "
-        f"but got {image_size!r}."
+        "image_size must be the pixels along one to three axes of space, such as "
+        f"[rows, cols], but got {image_size!r}."
     )
     if not isinstance(given, (list, tuple)):
         raise TypeError(message)
     if None in [n if n is None else 0 for n in given]:
         invalid(
             f"image_size must be known, or a tensor, but got {image_size!r}. For "
-            "images of unknown size it is tf.shape(images)[1:-1]."
+            "images of unknown size, pass tf.shape(images)[1:-1]."
         )
     if not 1 <= len(given) <= 3:
         invalid(message)
@@ -566,7 +611,7 @@ def _unstacked(size: tf.Tensor) -> list[Any] | None:
         return None
     if isinstance(size, tf.__internal__.EagerTensor):
         return size.numpy().tolist()
-    # Inference of shapes knows what of `tf.shape(images)` is known.
+    # TensorFlow's inference of shapes finds the known sizes in `tf.shape(images)`.
     known = tf.fill(size, False).shape
     return [
         size[axis] if pixels is None else pixels for axis, pixels in enumerate(known)
@@ -587,18 +632,18 @@ def _read_pixels(pixels: Any, message: str) -> Any:
 def _read_sizes(
     values: Any, name: str, axes: int, largest: tuple[int, ...] | None = None
 ) -> tuple[int, ...]:
-    """One integer of at least 1 for each axis, at most the size of a tile."""
+    """For each axis an integer, at least 1 and at most `largest`."""
     given = read_integers(values, name)
     sizes = [given] * axes if isinstance(given, int) else given
     if len(sizes) != axes or any(size < 1 for size in sizes):
         invalid(
-            f"{name} must be an int, or a list of {axes}, as image_size has axes, of "
-            f"at least 1, but got {values!r}."
+            f"{name} must be an int of at least 1, or a list of {axes} such ints, as "
+            f"many as image_size has axes, but got {values!r}."
         )
     if largest and any(n > most for n, most in zip(sizes, largest, strict=True)):
         invalid(
-            f"{name} must be at most tile_size, {list(largest)}: pixels between tiles "
-            f"would lie under none; but got {values!r}."
+            f"{name} must be at most tile_size, {list(largest)}, or some pixels lie "
+            f"under no tile, but got {values!r}."
         )
     return tuple(sizes)
 
@@ -610,20 +655,20 @@ def _read_stride(
         return _read_overlap(0 if overlap is None else overlap, tile_size)
     if overlap is not None:
         invalid(
-            "Give overlap or stride, one of them, but got overlap="
+            "Pass overlap or stride, not both, but got overlap="
             f"{overlap!r} and stride={stride!r}."
         )
     return _read_sizes(stride, "stride", len(tile_size), largest=tile_size)
 
 
 def _read_overlap(overlap: Any, tile_size: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides that an overlap comes to."""
+    """The strides of tiles that overlap so."""
     given = overlap.tolist() if isinstance(overlap, np.ndarray) else overlap
     overlaps = given if isinstance(given, (list, tuple)) else [given] * len(tile_size)
     message = (
-        "overlap must be a fraction of at least 0 and below 1, or an int of pixels "
-        f"below tile_size, {list(tile_size)}, or a list with one for each axis, but "
-        f"got {overlap!r}."
+        "overlap must be a fraction of at least 0 and below 1, or a number of pixels "
+        f"below tile_size, {list(tile_size)}, or a list with a number for each axis, "
+        f"but got {overlap!r}."
     )
     if not all(isinstance(o, (int, float, np.integer, np.floating)) for o in overlaps):
         raise TypeError(message)
@@ -653,8 +698,7 @@ def _read_indices(indices: Any, count: Any) -> Any:
         return _read_mask(given, count)
     if not dtype.is_integer and given.shape != (0,):
         raise TypeError(
-            "indices must be integers, or bools with a value for each tile, but got "
-            f"{indices!r}."
+            f"indices must be integers, or a bool for each tile, but got {indices!r}."
         )
     if len(given.shape) != 1:
         shape = shape_text(tf.TensorShape(given.shape))
@@ -664,16 +708,16 @@ def _read_indices(indices: Any, count: Any) -> Any:
     return checked(
         given,
         lib.all((given >= 0) & (given < count)),
-        f"indices must be from 0 to below the count of tiles, {_text(count)}.",
+        f"indices must be at least 0 and below the count of tiles, {_text(count)}.",
     )
 
 
 def _check_once(numbers: Any) -> None:
-    """Refuses a tile that is there twice, as far as that is known."""
+    """Refuses a tile that occurs twice, if indices are known."""
     if isinstance(numbers, np.ndarray) and len(np.unique(numbers)) < len(numbers):
         invalid(
-            "indices must name each tile once, as blend='crop' adds tiles, but got "
-            f"{numbers.tolist()}."
+            "indices must hold each number only once, because blend='crop' adds tiles, "
+            f"but got {numbers.tolist()}."
         )
 
 
@@ -682,8 +726,8 @@ def _read_mask(mask: Any, count: Any) -> Any:
     mask = checked(
         mask,
         tf.equal(tf.size(mask, out_type=tf.int64), count),
-        f"indices, a mask, must have a bool for each of the {_text(count)} tiles, but "
-        f"got shape {shape_text(tf.TensorShape(mask.shape))}.",
+        f"indices must hold a bool for each of the {_text(count)} tiles, but got shape "
+        f"{shape_text(tf.TensorShape(mask.shape))}.",
     )
     if is_tensor:
         return tf.reshape(tf.where(tf.reshape(mask, [-1])), [-1])
@@ -694,7 +738,13 @@ def _text(count: Any) -> str:
     return "?" if tf.is_tensor(count) else str(count)
 
 
-def _read_name(name: Any, argument: str, names: Sequence[str]) -> str:
+def _read_blend(blend: Any) -> Any:
+    """A name in lower case, or a window as it is."""
+    return _read_name(blend, "blend", _BLENDS) if isinstance(blend, str) else blend
+
+
+def _read_name(name: Any, argument: str, names: Sequence[str]) -> Any:
+    """A name in lower case, one of `names`."""
     message = f"{argument} must be {', '.join(names)}, but got {name!r}."
     if not isinstance(name, str):
         raise TypeError(message)

@@ -57,7 +57,7 @@ register_extraction(
 )
 
 
-def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
+def _common_shape(image_shapes: tf.Tensor) -> tf.Tensor:
     """The shape of every turn's images: results of one shape are stacked."""
     same = tf.debugging.assert_equal(
         image_shapes,
@@ -71,7 +71,7 @@ def _the_only_one(image_shapes: tf.Tensor) -> tf.Tensor:
 def _image_shape(pfor_input: Any, index: int) -> tf.Tensor:
     image_shape, is_stacked, _ = pfor_input.input(index)
     if is_stacked:
-        image_shape = _the_only_one(image_shape)
+        image_shape = _common_shape(image_shape)
     return tf.cast(image_shape, tf.int64)
 
 

@@ -1,4 +1,4 @@
-"""The weights of a patch's values, as the ops take them."""
+"""Reads the weights of the values in patches."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,30 +10,30 @@ from tf_patches.arguments import invalid, shape_text
 
 
 class Weights(NamedTuple):
-    """The weights of patches; what is not given is empty."""
+    """The weights of patches: one of the two, or none; the rest is empty."""
 
     window: tf.Tensor  # [*sizes]
     profiles: tf.Tensor  # [count or 1, sum of sizes]
 
 
 def read_weights(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> Weights:
-    """Weights of patches of some sizes: a window, or factors of the axes."""
+    """Reads weights: a window, or factors of the axes."""
     none = tf.constant([], patches.dtype)
     if weights is None:
         return Weights(none, none)
     if not _are_factors(weights, len(sizes)):
         return Weights(_read_window(weights, patches, sizes), none)
-    factors = _read_factors(weights, patches, sizes, may_be_of_each=True)
+    factors = _read_factors(weights, patches, sizes, may_differ=True)
     return Weights(none, _join(factors, patches))
 
 
 def read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
-    """Weights that are the same for all patches, as a window; empty for none."""
+    """Reads weights that are the same for all patches, as a window; empty for none."""
     if weights is None:
         return tf.constant([], patches.dtype)
     if not _are_factors(weights, len(sizes)):
         return _read_window(weights, patches, sizes)
-    factors = _read_factors(weights, patches, sizes, may_be_of_each=False)
+    factors = _read_factors(weights, patches, sizes, may_differ=False)
     return tf.squeeze(outer_product(tf.concat(factors, 1), sizes), 0)
 
 
@@ -64,7 +64,7 @@ def are_given(weights: tf.Tensor) -> bool:
 def as_patches_have_them(
     window: tf.Tensor, profiles: tf.Tensor, sizes: Sequence[int]
 ) -> tf.Tensor | None:
-    """The weights of patches, `[*sizes, 1]` or `[count or 1, *sizes, 1]`, if any."""
+    """The weights of patches, `[*sizes, 1]` or `[count or 1, *sizes, 1]`, or None."""
     if are_given(window):
         return window[..., tf.newaxis]
     if are_given(profiles):
@@ -73,7 +73,7 @@ def as_patches_have_them(
 
 
 def counted(values: tf.Tensor, *factors: tf.Tensor) -> tf.Tensor:
-    """Values, of which those that are not finite are 0 where a factor is 0."""
+    """Values, with 0 for each value that is not finite and has a factor of 0."""
     is_left_out = tf.zeros([], tf.bool)
     for factor in factors:
         is_left_out |= tf.equal(factor, tf.zeros([], factor.dtype))
@@ -82,7 +82,7 @@ def counted(values: tf.Tensor, *factors: tf.Tensor) -> tf.Tensor:
 
 
 def wide(numbers: tf.Tensor) -> tf.Tensor:
-    """Numbers as they are weighted: those of 16 bits in float32."""
+    """Numbers in the dtype of weighted sums: float32 for floats of 16 bits."""
     if numbers.dtype in (tf.float16, tf.bfloat16):
         return tf.cast(numbers, tf.float32)
     return numbers
@@ -91,7 +91,7 @@ def wide(numbers: tf.Tensor) -> tf.Tensor:
 def profiles_gradient(
     gradient: tf.Tensor, profiles: tf.Tensor, sizes: Sequence[int]
 ) -> tf.Tensor:
-    """The gradient at profiles, of that at the window of each patch."""
+    """The gradient of profiles, from the gradient of the window of each patch."""
     factors = factors_of(profiles, sizes)
     parts = []
     for axis in range(len(sizes)):
@@ -103,7 +103,7 @@ def profiles_gradient(
         parts.append(tf.reduce_sum(part, others))
     each = tf.concat(parts, 1)
     rows = tf.shape(profiles)[0]
-    # Profiles are one for each patch, or one for all.
+    # There is a profile for each patch, or a profile for all patches.
     patches = tf.shape(each)[0] // tf.maximum(rows, 1)
     return tf.reduce_sum(tf.reshape(each, tf.stack([rows, patches, sum(sizes)])), 1)
 
@@ -133,44 +133,45 @@ def _read_window(weights: Any, patches: tf.Tensor, sizes: Sequence[int]) -> tf.T
     window = _read(weights, patches.dtype, "weights")
     if not window.shape.is_compatible_with(sizes):
         invalid(
-            f"weights must be of the shape {list(sizes)} of a patch, or a list of a "
-            f"factor for each axis of space, but got shape {shape_text(window.shape)}."
+            f"weights must have the shape of a patch, {list(sizes)}, or be a list with "
+            "a factor for each axis of space, but got shape "
+            f"{shape_text(window.shape)}."
         )
     return tf.ensure_shape(window, sizes)
 
 
 def _read_factors(
-    weights: Any, patches: tf.Tensor, sizes: Sequence[int], may_be_of_each: bool
+    weights: Any, patches: tf.Tensor, sizes: Sequence[int], may_differ: bool
 ) -> list[tf.Tensor]:
-    """The factor of each axis, [1, size] or, if it is of each patch, [count, size]."""
+    """The factor of each axis: [1, size], or [count, size] if patches differ."""
     return [
-        _read_factor(factor, f"weights[{axis}]", patches, size, may_be_of_each)
+        _read_factor(factor, f"weights[{axis}]", patches, size, may_differ)
         for axis, (factor, size) in enumerate(zip(weights, sizes, strict=True))
     ]
 
 
 def _read_factor(
-    factor: Any, name: str, patches: tf.Tensor, size: int, may_be_of_each: bool
+    factor: Any, name: str, patches: tf.Tensor, size: int, may_differ: bool
 ) -> tf.Tensor:
     factor = _read(factor, patches.dtype, name)
     given = factor.shape
     if given.rank is None:
-        invalid(f"{name} must be of a known rank. Pass tf.ensure_shape({name}, ...).")
+        invalid(f"{name} must have a known rank. Pass tf.ensure_shape({name}, ...).")
     if given.is_compatible_with([size]):
         return tf.ensure_shape(factor, [size])[tf.newaxis]
     of_each = [patches.shape[1], size]
-    if may_be_of_each and given.is_compatible_with(of_each):
+    if may_differ and given.is_compatible_with(of_each):
         return tf.ensure_shape(factor, of_each)
-    forms = f"[{size}] or [count, {size}]" if may_be_of_each else f"[{size}]"
+    forms = f"[{size}] or [count, {size}]" if may_differ else f"[{size}]"
     invalid(
         f"{name} must be {forms} for patches of shape {shape_text(patches.shape)}, but "
-        f"got shape {shape_text(given)}. A list of an item for each axis of space "
-        "holds factors; a window is an array or a tensor."
+        f"got shape {shape_text(given)}. A list with an item for each axis of space "
+        "holds factors; pass a window as an array or a tensor."
     )
 
 
 def _join(factors: list[tf.Tensor], patches: tf.Tensor) -> tf.Tensor:
-    """Profiles of factors, of which some may be of each patch and some of all."""
+    """Profiles from factors, which each patch has of its own, or all have in common."""
     if all(factor.shape[0] == 1 for factor in factors):
         return tf.concat(factors, 1)
     count = tf.shape(patches)[1]
@@ -179,7 +180,7 @@ def _join(factors: list[tf.Tensor], patches: tf.Tensor) -> tf.Tensor:
 
 
 def _read(values: Any, dtype: tf.DType, name: str) -> tf.Tensor:
-    """Numbers of Python or NumPy as a tensor of a dtype; tensors must be of it."""
+    """Numbers of Python or NumPy in a dtype; tensors must already have the dtype."""
     if isinstance(values, (list, tuple)) and any(map(tf.is_tensor, values)):
         values = tf.convert_to_tensor(values)
     if not tf.is_tensor(values):
@@ -197,7 +198,7 @@ def _as_dtype(values: Any, dtype: tf.DType, name: str) -> np.ndarray:
     try:
         array = np.asarray(values)
         kind = tf.as_dtype(array.dtype)
-    except (TypeError, ValueError):  # no rectangle, or none of TensorFlow's dtypes
+    except (TypeError, ValueError):  # not a rectangle, or not a dtype of TensorFlow
         kind = tf.string
     if not (kind.is_bool or kind.is_integer or kind.is_floating or kind.is_complex):
         raise TypeError(f"{name} must be numbers, but got {values!r}.")

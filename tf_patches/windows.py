@@ -1,7 +1,7 @@
-"""Windows that weight tiles where they overlap, as one factor for each axis.
+"""Windows that weight overlapping tiles, with a factor for each axis.
 
-A tile of several axes is weighted by the product of its factors. Places and weights are
-NumPy's where they are known, and tensors where they are not.
+The weight of a pixel is the product of its factors. Known starts of tiles give factors
+of NumPy, unknown starts give tensors.
 """
 
 from types import ModuleType
@@ -41,16 +41,16 @@ def linear(size: int) -> np.ndarray:
 
 
 def cosine(starts: Any, size: int) -> Any:
-    """1, but sin²(π (i + ½) / 2o) over the o pixels that two neighbours share.
+    """sin²(π (i + ½) / 2o) over the o pixels that two neighbours share, else 1.
 
-    Where no third tile lies, the factors of the two add up to 1.
+    The factors of two neighbours add up to 1 if no third tile lies there.
 
     Returns:
       The factors of the tiles that begin at `starts`, `[count, size]`.
     """
     lib = array_module(starts)
     shared = starts[:-1] + size - starts[1:]
-    none = starts[:1] * 0  # nothing at either end; empty where there are no tiles
+    none = starts[:1] * 0  # nothing at both ends; empty if there are no tiles
     i = np.arange(size)
     rise = _rise(i, lib.concatenate([none, shared])[:, None])
     fall = _rise(size - 1 - i, lib.concatenate([shared, none])[:, None])
@@ -65,10 +65,10 @@ def _rise(i: np.ndarray, pixels: Any) -> Any:
 
 
 def crop(starts: Any, size: int) -> Any:
-    """1 for the pixels that are nearer to a tile's middle than to another's, else 0.
+    """1 for pixels that are nearer to this tile's middle than to any other's, else 0.
 
-    Each pixel under the tiles belongs to one of them. Also called overlap-tile
-    (Ronneberger et al., U-Net, 2015).
+    So each pixel belongs to one tile. This is also called overlap-tile (Ronneberger et
+    al., U-Net, 2015).
 
     Returns:
       The factors of the tiles that begin at `starts`, `[count, size]`.

@@ -8,8 +8,8 @@
 namespace tf_patches {
 namespace {
 
-// The number of patches, as TensorFlow's GetWindowedOutputSize counts them;
-// negative where it calls the request invalid.
+// The number of patches. Like TensorFlow's GetWindowedOutputSize, negative if
+// the request is invalid.
 int64_t CountPatches(int64_t padded, const AxisSpec& spec, Padding padding) {
   const bool is_whole =
       padding == Padding::kValid || padding == Padding::kExplicit;
@@ -29,9 +29,8 @@ int64_t PadBefore(int64_t image, int64_t count, const AxisSpec& spec,
                                    : missing / 2;
 }
 
-// The `x` of [0, modulus) for which number * x leaves 1, or 0 where the modulus
-// is 1, when divided by `modulus`: by Euclid's algorithm, as they have no
-// common divisor.
+// The `x` in [0, modulus) with number * x == 1 modulo `modulus`, by Euclid's
+// algorithm: `number` and `modulus` have no common divisor.
 int64_t Inverse(int64_t number, int64_t modulus) {
   int64_t a = modulus, b = number % modulus;
   int64_t x = 0, y = 1;  // number * x leaves a, number * y leaves b
@@ -61,8 +60,7 @@ class TapFinder {
     // index * stride + tap * rate == distance.
     const int64_t distance = pixel + axis_.pad_before;
     if (distance < 0 || distance % common_ != 0) return;
-    // The taps that solve this are `tap_step_` apart; the first patch has the
-    // last.
+    // Solutions are `tap_step_` taps apart; the first patch has the last tap.
     const int64_t least =
         distance / common_ % tap_step_ * unit_tap_ % tap_step_;
     const int64_t most = std::min(axis_.patch - 1, distance / axis_.rate);
@@ -83,9 +81,8 @@ class TapFinder {
   const int64_t unit_tap_;  // times index_step_ leaves 1, divided by tap_step_
 };
 
-// Calls `use` with the covered pixels that show `pixel`. Those outside show the
-// image again and again: after `period` pixels, and mirrored about `mirror`
-// / 2.
+// Calls `use` with the covered pixels that show `pixel`. Pixels outside repeat
+// the image after `period` pixels, and mirror it about `mirror` / 2.
 template <typename Use>
 void ForEachPixelShowing(const Axis& axis, int64_t pixel, const Use& use) {
   const Range covered = axis.Covered();
@@ -143,7 +140,7 @@ Range Axis::Even() const {
   Range even = {std::max<int64_t>(0, EffectiveSize() - 1 - pad_before),
                 std::min(image, count * stride - pad_before)};
   if (border == Border::kConstant || count == 0) return even;
-  // What lies outside shows no pixel further from either end.
+  // No pixel further from both ends is shown outside.
   const Range covered = Covered();
   const int64_t reach = std::max(-covered.begin, covered.end - image);
   if (reach <= 0) return even;
@@ -155,7 +152,7 @@ Range Axis::Even() const {
 std::vector<Tap> Axis::TapsOver(int64_t pixel) const {
   std::vector<Tap> taps;
   if (count == 0) return taps;
-  // Of patches that span much and have few taps, these are sooner searched.
+  // If patches span much and have few taps, it is faster to search the taps.
   if (border != Border::kConstant && Covered().size() / image > count * patch) {
     for (int64_t index = 0; index < count; ++index) {
       for (int64_t tap = 0; tap < patch; ++tap) {

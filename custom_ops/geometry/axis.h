@@ -46,8 +46,7 @@ struct Axis {
     return Start(index) + tap * rate;
   }
 
-  // The pixel of the image that is seen at `pixel`; negative where that is the
-  // constant.
+  // The pixel of the image that `pixel` shows; negative for the constant.
   int64_t Source(int64_t pixel) const {
     return 0 <= pixel && pixel < image ? pixel : SourceOutside(pixel);
   }
@@ -76,8 +75,8 @@ struct Axis {
     return {begin, std::max(begin, end)};
   }
 
-  // Patches that reach into `pixels`, of which there are some: with a tap, or
-  // between taps.
+  // Patches that reach into `pixels`, with a tap or between taps. `pixels` is
+  // not empty.
   Range PatchesOver(Range pixels) const {
     const int64_t before = pixels.begin + pad_before - EffectiveSize() + 1;
     const int64_t begin = std::max<int64_t>(0, CeilDiv(before, stride));
@@ -86,12 +85,11 @@ struct Axis {
     return {begin, std::max(begin, end)};
   }
 
-  // Pixels that are covered as those a stride further on, which are under the
-  // next patches: away from where the first and the last patches begin and end,
-  // and from what borders show.
+  // Pixels that are covered like the pixels a stride further on. These lie away
+  // from the ends of the first and the last patches, and no border shows them.
   Range Even() const;
 
-  // The taps that see `pixel` of the image, patch by patch.
+  // The taps that show `pixel` of the image, patch by patch.
   std::vector<Tap> TapsOver(int64_t pixel) const;
 
   // Whether every patch is the whole axis, as it is.
@@ -99,7 +97,7 @@ struct Axis {
     return patch == image && count == 1 && pad_before == 0 &&
            (rate == 1 || patch == 1);
   }
-  // Whether every pixel is a patch.
+  // Whether each pixel is a patch.
   bool IsPixels() const {
     return patch == 1 && stride == 1 && pad_before == 0 && count == image;
   }

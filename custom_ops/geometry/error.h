@@ -8,7 +8,7 @@
 
 namespace tf_patches {
 
-// The classes TensorFlow's own op answers with.
+// The classes of the errors of TensorFlow's own op.
 enum class ErrorKind { kInvalidArgument, kOutOfRange, kUnimplemented };
 
 struct Error {
@@ -22,25 +22,24 @@ std::string ToString(const std::vector<int64_t>& values);
 // A shape as TensorFlow shows it: [1,2,3].
 std::string ShapeToString(const std::vector<int64_t>& shape);
 
-// Faults of tensors, which only a front end sees, in the same words from each.
-// Shapes come as they are to be shown; `axes` counts the axes of space that the
-// patches have.
+// Faults of tensors, which only front ends see: all front ends use the same
+// words. Shapes are text; `axes` is the number of axes of space.
 
-// `images` or `patches` of `shape`, which has not `axes` + 2 dimensions.
+// `images` or `patches` have `shape`, not `axes` + 2 dimensions.
 Error WrongImages(int axes, const std::string& shape);
 Error WrongPatches(int axes, const std::string& shape);
 
-// `image_shape` is no vector of `axes` + 2 integers, but a tensor of `shape`.
+// `image_shape` is a tensor of `shape`, not a vector of `axes` + 2 integers.
 Error WrongImageShape(int axes, const std::string& shape);
 
-// `patches` are not those of an image of `image_shape`, which are `expected`.
+// `patches` do not have the shape `expected` of patches of `image_shape`.
 Error Mismatch(const std::string& patches, const std::string& image_shape,
                const std::string& expected);
 
-// `patches` hold no whole number of values for each of the `pixels` of a patch.
+// The last axis of `patches` is not a multiple of the `pixels` of a patch.
 Error NotWholePixels(int64_t pixels, const std::string& patches);
 
-// The constant is one element of `bytes`, not of as many as `got`.
+// The constant has `got` bytes, and an element has `bytes`.
 Error WrongConstant(int64_t bytes, int64_t got);
 
 }  // namespace tf_patches

@@ -16,9 +16,9 @@ namespace tf_patches {
 
 using Shape = std::vector<int64_t>;
 
-// Whether the bytes of a tensor, for elements of up to 16, fit in 63 bits.
-// Multiplies from the left, as TensorFlow's shapes do: a zero saves only what
-// comes after it.
+// Whether the size of a tensor fits in 63 bits, for elements of up to 16 bytes.
+// Multiplies from the left, as TensorFlow does: only factors after a zero may
+// be large.
 bool CanBeAddressed(const Shape& shape);
 
 // Images are `[batch, planes, rows, cols, depth]`, and patches `[batch, planes,
@@ -35,7 +35,7 @@ struct PatchGrid {
   const Axis& rows() const { return axis[1]; }
   const Axis& cols() const { return axis[2]; }
 
-  // Rows of pixels, of one patch and of all images.
+  // Rows of pixels in a patch, and in all images.
   int64_t patch_rows() const { return planes().patch * rows().patch; }
   int64_t image_rows() const { return batch * planes().image * rows().image; }
 
@@ -47,16 +47,16 @@ struct PatchGrid {
   Shape image_shape() const { return ShapeOf(&Axis::image, depth); }
   Shape patches_shape() const { return ShapeOf(&Axis::count, patch_depth()); }
 
-  // The same patches on as few axes as it takes: an axis that every patch spans
-  // from end to end is depth, an outermost one whose pixels are patches is
-  // batch.
+  // The same patches with as few axes as possible. An axis that every patch
+  // spans from end to end becomes depth. An outermost axis whose pixels are
+  // patches becomes batch.
   PatchGrid Reduced() const;
 
  private:
   Shape ShapeOf(int64_t Axis::* extent, int64_t last) const;
 };
 
-// Lays the patches of `spec` on images of `image_shape`, which is wholly known
+// Lays the patches of `spec` on images of `image_shape`, which is fully known
 // and has as many axes.
 std::optional<Error> MakePatchGrid(const Shape& image_shape,
                                    const PatchSpec& spec, PatchGrid* grid);

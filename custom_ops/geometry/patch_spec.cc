@@ -32,8 +32,8 @@ std::string ListText(int axes) {
   return text + "1]";
 }
 
-// TensorFlow's kernels read the first four or five entries and ignore any more,
-// but each must be one of 32 bits.
+// TensorFlow's kernels read only the first four or five entries, but all
+// entries must fit in 32 bits.
 std::optional<Error> CheckList(const std::string& name, const Values& values,
                                int axes) {
   for (const int64_t value : values) {

@@ -13,24 +13,25 @@
 
 namespace tf_patches {
 
-// TensorFlow's own op counts in 32 bits; no request may exceed what it counts.
+// TensorFlow's own op counts in 32 bits, and larger requests are refused.
 inline constexpr int64_t kInt32Max = 2147483647;
 
-// Images of fewer axes have the last of them.
+// Images with fewer axes have the last axes.
 inline constexpr int kMostAxes = 3;
 inline constexpr const char* kAxisNames[kMostAxes] = {"planes", "rows", "cols"};
 
 enum class Padding {
   kValid,
   kSame,
-  // As SAME, but where patches do not reach the image's end the first begins
-  // inside of it, by half of what is left: as tf.extract_volume_patches does.
+  // Like SAME. But if patches do not reach the end of the image, the first
+  // patch begins inside of the image, after half of the rest.
+  // tf.extract_volume_patches does so.
   kSameUnclamped,
   kExplicit,
 };
 
-// What lies outside of the image, as numpy.pad has it: a constant, or pixels of
-// the image.
+// What patches show outside of the image, as in numpy.pad: a constant, or
+// pixels of the image.
 enum class Border { kConstant, kReflect, kSymmetric, kEdge, kWrap };
 
 struct AxisSpec {
@@ -54,7 +55,7 @@ struct PatchSpec {
     return axis[0].size * axis[1].size * axis[2].size;
   }
 
-  // Those of the axes that there are.
+  // The sizes along existing axes.
   std::vector<int64_t> sizes() const {
     std::vector<int64_t> sizes;
     for (int i = kMostAxes - axes; i < kMostAxes; ++i) {
@@ -75,8 +76,8 @@ struct PatchAttributes {
   Border border = Border::kConstant;
 };
 
-// The axes of space of tensors of `dims` dimensions; where there can be none of
-// so many, those that the attributes speak of.
+// The number of axes of space of tensors with `dims` dimensions. If `dims` is
+// impossible, the number that the attributes have.
 int CountAxes(int dims, const PatchAttributes& attributes);
 
 // Faults of the attribute `name`, that has `values`, for so many axes of space.
@@ -85,9 +86,8 @@ Error WrongLength(const std::string& name, const std::vector<int64_t>& values,
 Error TooSmall(const std::string& name, const std::vector<int64_t>& values,
                int axes);
 
-// Reads what `attributes` ask of images of so many axes of space into `spec`.
-// Returns the error of the first one that is wrong, of the class TensorFlow's
-// op gives.
+// Reads `attributes` for images with so many axes of space into `spec`. Returns
+// an error for the first wrong attribute, with the class of TensorFlow's op.
 std::optional<Error> ParsePatchSpec(const PatchAttributes& attributes, int axes,
                                     PatchSpec* spec);
 

@@ -134,7 +134,7 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                      std::to_string(placement->depth) +
                      " holds more than 2147483647 values."};
   }
-  // Lines are as long where there are none of them.
+  // A line has a length even if there is no line.
   Shape lines = image_shape;
   std::replace(lines.begin(), lines.end(), int64_t{0}, int64_t{1});
   if (!CanBeAddressed(lines)) {

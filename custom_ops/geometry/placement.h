@@ -1,4 +1,4 @@
-// Patches that lie each at a position of its own.
+// Patches that each have a position of their own.
 #ifndef TF_PATCHES_GEOMETRY_PLACEMENT_H_
 #define TF_PATCHES_GEOMETRY_PLACEMENT_H_
 
@@ -55,7 +55,7 @@ struct Placement {
   // Of patch `n`, counted over all images.
   const Place& PlaceOf(int64_t n) const { return places[n % places.size()]; }
 
-  // Axis `i` as the patch at `place` lies on it.
+  // Axis `i`, moved so that its patch is the patch at `place`.
   Axis At(const Place& place, int i) const {
     Axis placed = axis[i];
     placed.pad_before = -place.position[i];
@@ -63,7 +63,7 @@ struct Placement {
   }
 };
 
-// Checks what is asked for alone.
+// Checks the attributes, without an image.
 std::optional<Error> CheckPlacement(const PlacementAttributes& attributes);
 
 // Lays `count` patches on each image of `image_shape`, which is wholly known
@@ -72,8 +72,7 @@ std::optional<Error> MakePlacement(const Shape& image_shape, int64_t count,
                                    const PlacementAttributes& attributes,
                                    Placement* placement);
 
-// Whether a tensor of `shape`, which a caller need not give, is missing: then
-// it is an empty vector.
+// Whether an optional tensor of `shape` is missing: then it is an empty vector.
 inline bool IsMissing(const Shape& shape) { return shape == Shape{0}; }
 
 // Checks the shapes of positions and flips.
@@ -81,14 +80,13 @@ std::optional<Error> CheckPlaceShapes(const Placement& placement,
                                       const Shape& positions,
                                       const Shape& flips);
 
-// Checks the shapes of weights: of a window, or of factors for each axis, or of
-// neither.
+// Checks the shapes of weights: a window, or factors for each axis, or nothing.
 std::optional<Error> CheckWeightShapes(const Placement& placement,
                                        const Shape& window,
                                        const Shape& profiles);
 
-// Numbers that say something of places, an axis after the other: of those of
-// one image, which then are the same for all images, or of those of all.
+// Numbers for each place, an axis after the other: for the places of each
+// image, or for places that all images share.
 template <typename T>
 struct PlaceNumbers {
   const T* data;

@@ -6,7 +6,7 @@
 namespace tf_patches {
 namespace {
 
-// Whether `b` holds the taps of `a`, so many patches and taps further on.
+// Whether `b` holds the taps of `a`, moved by so many patches and taps.
 bool IsMoved(const std::vector<Tap>& a, const std::vector<Tap>& b,
              int64_t patches, int64_t taps) {
   return std::equal(
@@ -15,7 +15,7 @@ bool IsMoved(const std::vector<Tap>& a, const std::vector<Tap>& b,
       });
 }
 
-// The longest run of `cols` that begins at the first.
+// The longest run that begins with the first of `cols`.
 Band FindRun(const Axis& axis, Range cols) {
   Band run = {cols.begin, 1, 1, axis.TapsOver(cols.begin)};
   while (
@@ -36,8 +36,8 @@ class BandFinder {
   std::vector<Band> Find() && {
     const Range even = axis_.Even();
     for (int64_t col = cols_.begin; col < cols_.end;) {
-      // A run that begins one column later than the runs begin to repeat is
-      // followed by another a stride further on.
+      // Once runs repeat, each run is followed by another run a stride further
+      // on.
       const int64_t strides =
           col > even.begin
               ? (std::min(even.end, cols_.end) - col) / axis_.stride

@@ -1,4 +1,4 @@
-// Pixels of a line that are summed alike.
+// Pixels of a line whose sums have the same form.
 #ifndef TF_PATCHES_KERNELS_BANDS_H_
 #define TF_PATCHES_KERNELS_BANDS_H_
 

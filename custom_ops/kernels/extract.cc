@@ -10,8 +10,8 @@
 namespace tf_patches {
 namespace {
 
-// Part of a line of patches, which differ in the last axis only: the rows
-// `taps` of its patches `cols`.
+// A part of a line of patches: the rows `taps` of its patches `cols`. The
+// patches of a line differ only in the last axis.
 struct Block {
   int64_t line;  // counted over all images
   Range cols;
@@ -67,8 +67,8 @@ class Extractor {
     return static_cast<const char*>(images) + grid_.image_rows() * image_row_;
   }
 
-  // Calls `use` with the blocks that make up `which`: some whole patches, up to
-  // `most`, or some rows of one.
+  // Calls `use` with the blocks that make up `which`. A block is up to `most`
+  // whole patches, or some rows of a patch.
   template <typename Use>
   void ForEachBlock(Range which, int64_t most, const Use& use) const {
     const int64_t cols = grid_.cols().count;
@@ -100,7 +100,7 @@ class Extractor {
 
   // Copies patches through a buffer.
   void StreamBlocks(const Images& images, Range which, char* dst) const {
-    // The last patches too may be copied a little too wide.
+    // Room for the last copy, which may be a little too wide.
     alignas(64) char buffer[kStreamBufferBytes + kMostOverrun];
     const int64_t most = kStreamBufferBytes / (rows_at_once_ * patch_row_);
     StreamWriter writer(dst);
@@ -112,8 +112,8 @@ class Extractor {
     StreamWriter::Publish();
   }
 
-  // Writes `block` to `dst`, side by side. What lies from there to `dst_end`
-  // may be overwritten too.
+  // Writes `block` to `dst`, side by side. May overwrite everything up to
+  // `dst_end`.
   void Copy(const Images& images, const Block& block, char* dst,
             const char* dst_end) const {
     Rows rows;
@@ -214,8 +214,7 @@ class Extractor {
     return end;
   }
 
-  // Makes lines of the rows that are as far apart as each other: those of a
-  // plane.
+  // Makes lines from rows at equal distances: the rows of a plane.
   void TakePlanes(const Rows& rows, Pieces* pieces, int64_t* planes) const {
     const Axis& down = grid_.rows();
     for (int64_t i = 0; i < grid_.planes().patch; ++i) {
@@ -227,7 +226,7 @@ class Extractor {
     pieces->line = Spaced(down.patch, down.rate, image_row_);
   }
 
-  // Makes one piece of patches that lie side by side in the image too.
+  // Joins patches that lie side by side in the image too into a single piece.
   static void JoinPatches(Pieces* pieces) {
     if (pieces->patch_bytes() != pieces->length ||
         pieces->patches.step != pieces->length) {

@@ -1,4 +1,4 @@
-// Copies patches out of images. Bytes move unchanged, whatever they mean.
+// Copies patches out of images. Bytes do not change.
 #ifndef TF_PATCHES_KERNELS_EXTRACT_H_
 #define TF_PATCHES_KERNELS_EXTRACT_H_
 

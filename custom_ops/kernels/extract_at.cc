@@ -8,7 +8,8 @@
 namespace tf_patches {
 namespace {
 
-// Reverses the pixels of each of `count` lines, side by side at `data`.
+// Reverses the pixels of each of `count` lines, which lie side by side at
+// `data`.
 template <typename Swap>
 void ReverseLines(char* data, int64_t count, int64_t pixels, int64_t pixel,
                   const Swap& swap) {

@@ -1,5 +1,4 @@
-// Copies patches out of images at given positions. Bytes move unchanged,
-// whatever they mean.
+// Copies patches out of images at given positions. Bytes do not change.
 #ifndef TF_PATCHES_KERNELS_EXTRACT_AT_H_
 #define TF_PATCHES_KERNELS_EXTRACT_AT_H_
 

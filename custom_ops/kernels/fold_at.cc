@@ -15,11 +15,11 @@ namespace {
 // are stored.
 class LineIndex {
  public:
-  // `is_wanted` tells of a line of a patch of an image whether it counts.
+  // `is_wanted` says whether a line of a patch of an image counts.
   template <typename IsWanted>
   LineIndex(const Placement& placement, const IsWanted& is_wanted)
       : begin_(placement.image_rows() + 1) {
-    // Counts first, and so finds where each image line's list begins.
+    // Counts first, to find where the list of each image line begins.
     ForEachLine(placement, is_wanted,
                 [this](int64_t line, int64_t) { ++begin_[line + 1]; });
     std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
@@ -121,7 +121,7 @@ class PlacedFolder {
   const Placement& placement_;
   const WeightsByLine<T> weights_;
   const Blocks<T> blocks_;
-  // Shared by the copies of a plan.
+  // The copies of a plan share it.
   const std::shared_ptr<const LineIndex> index_;
 };
 

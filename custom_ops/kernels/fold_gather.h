@@ -1,5 +1,5 @@
-// Folding image row by image row: each pixel's sum is made in a register, from
-// the values that the patches over it hold.
+// Folds image row by image row. The sum of each pixel is made in a register,
+// from the values of the patches over the pixel.
 #ifndef TF_PATCHES_KERNELS_FOLD_GATHER_H_
 #define TF_PATCHES_KERNELS_FOLD_GATHER_H_
 
@@ -51,18 +51,18 @@ class Gatherer {
   }
 
  private:
-  // Bytes of patches that a tile of an image is summed from, so that patches
-  // which several of its rows read are still in the cache.
+  // Bytes of patches for a tile of an image. Patches that several rows of the
+  // tile read stay in the cache.
   static constexpr int64_t kTileBytes = 256 << 10;
 
-  // A tile takes a band of memory for a column or a few.
+  // A tile may need a band of memory for every few columns.
   static constexpr int64_t kMostTileCols = 8192;
 
-  // Larger patches are long enough for the processor to foresee what comes.
+  // Larger patches are long enough for the processor to prefetch them itself.
   static constexpr int64_t kFetchedBytes = 2048;
 
-  // Runs of pixels of a tile, `repeats` of them, and where the patches hold
-  // their values: in each of the rows that are added.
+  // `repeats` runs of pixels of a tile, and where the rows of patches that are
+  // added hold their values.
   struct Sums {
     int64_t col;
     int64_t pixels;
@@ -80,8 +80,8 @@ class Gatherer {
     return std::min(cached, kStreamBufferBytes / Bytes(layout_.pixel));
   }
 
-  // Rows of patches shorter than a cache line are read again by every image row
-  // that their patches cover.
+  // Every image row under a patch reads rows of patches that are shorter than a
+  // cache line again.
   int64_t CachedCols() const {
     if (Bytes(layout_.patch_row) >= 64) return kMostTileCols;
     const Axis& up = grid_.planes();
@@ -128,9 +128,9 @@ class Gatherer {
     }
   }
 
-  // At stride 1 each image row is the first to read a row of small patches,
-  // which processors do not foresee: fetching the next row's takes up to half
-  // off.
+  // At stride 1 each image row is the first to read a row of small patches, and
+  // processors do not prefetch it. Prefetching the values of the next row saves
+  // up to half of the time.
   int64_t Ahead(Offsets rows) const {
     if (grid_.rows().stride > 1 || Bytes(layout_.patch) > kFetchedBytes) {
       return 0;

@@ -1,4 +1,4 @@
-// Folding patch by patch: each is added to what the image holds so far.
+// Folds patch by patch: adds each patch to the image.
 #ifndef TF_PATCHES_KERNELS_FOLD_SCATTER_H_
 #define TF_PATCHES_KERNELS_FOLD_SCATTER_H_
 
@@ -14,9 +14,9 @@
 
 namespace tf_patches {
 
-// Reads the patches from front to back, where the gatherer would take a few
-// values at a time from each of many. 64x64 patches of 3 floats at stride 1
-// take a tenth of the time, 16x16 at stride 10 two thirds.
+// Reads the patches from front to back, while the gatherer reads a few values
+// from each of many patches. 64x64 patches of 3 floats at stride 1 take a tenth
+// of the time, 16x16 at stride 10 two thirds.
 template <typename T>
 class Scatterer {
  public:
@@ -25,9 +25,8 @@ class Scatterer {
         layout_(layout),
         tiles_(grid.cols().image, TileCols(grid, layout)) {}
 
-  // Whether patches overlap so that few adjacent pixels lie under the same
-  // ones, while a patch is long enough to be worth adding as a whole: found by
-  // trying.
+  // Whether few adjacent pixels lie under the same patches, and a patch is long
+  // enough to be added as a whole. The limits were found by trying.
   static bool Suits(const PatchGrid& grid, const Layout& layout) {
     const Axis& cols = grid.cols();
     if (cols.rate > 1 || cols.stride >= cols.patch) return false;
@@ -59,8 +58,8 @@ class Scatterer {
   }
 
  private:
-  // Bytes of the image that patches are added to before it goes on, so that
-  // they stay in the cache.
+  // Bytes of a tile of the image, which stay in the cache while patches are
+  // added.
   static constexpr int64_t kTileBytes = 256 << 10;
 
   // Rows of patches of one line, and the rows of the image that they are added
@@ -81,7 +80,7 @@ class Scatterer {
     return std::max(4 * grid.cols().patch, kTileBytes / row_bytes);
   }
 
-  // Calls `use` with the patches of an axis that may see pixels of `pixels`.
+  // Calls `use` with the patches of an axis that may show pixels of `pixels`.
   template <typename Use>
   static void ForEachPatchOver(const Axis& axis, Range pixels, const Use& use) {
     const auto use_all = [&use](int64_t begin, int64_t end) {
@@ -89,7 +88,7 @@ class Scatterer {
     };
     const Range over = axis.PatchesOver(pixels);
     if (axis.border == Border::kConstant) return use_all(over.begin, over.end);
-    // Those that reach outside may see pixels from anywhere.
+    // Patches that reach outside may show any pixel.
     const Range inside = axis.Inside();
     use_all(0, inside.begin);
     use_all(std::max(over.begin, inside.begin), std::min(over.end, inside.end));
@@ -130,9 +129,8 @@ class Scatterer {
     }
   }
 
-  // Whether no two taps of a patch see the same pixel, beyond the border. Of
-  // two that do, the first is added for all the patches after it, before the
-  // second is.
+  // Whether no two taps of a patch show the same pixel beyond the border. If
+  // two do, the first is added for all patches before the second.
   static bool SeesNothingTwice(const Axis& axis, int64_t index) {
     return axis.border == Border::kConstant || axis.Inside().Holds(index);
   }

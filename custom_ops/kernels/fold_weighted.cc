@@ -13,7 +13,7 @@
 namespace tf_patches {
 namespace {
 
-// The taps that see each pixel of an axis.
+// The taps that show each pixel of an axis.
 std::vector<std::vector<Tap>> TapsOverAll(const Axis& axis) {
   std::vector<std::vector<Tap>> taps(axis.image);
   for (int64_t index = 0; index < axis.count; ++index) {
@@ -93,11 +93,11 @@ class WeightedFolder {
   const WeightsByLine<T> weights_;
   const Blocks<T> blocks_;
   const Range inside_;
-  // Shared by the copies of a plan.
+  // The copies of a plan share it.
   const std::shared_ptr<const Taps> taps_;
 };
 
-// Divides pixels by the number of taps over them, which is a product of those
+// Divides pixels by the number of taps over them: the product of the numbers
 // along each axis.
 template <typename T>
 class CoverageDivider {
@@ -135,7 +135,7 @@ class CoverageDivider {
   using Counts = std::array<std::vector<int64_t>, kMostAxes>;
 
   const PatchGrid grid_;
-  // Shared by the copies of a plan.
+  // The copies of a plan share it.
   const std::shared_ptr<Counts> counts_;
 };
 
@@ -145,8 +145,8 @@ Plan ToPlan(Worker worker) {
   return {units, std::move(worker)};
 }
 
-// Without weights, and where no number is made of 16 bits only in the end, a
-// mean is a sum and a division.
+// Without weights and without a last rounding to 16 bits, a mean is a sum and a
+// division.
 template <typename T>
 std::vector<Plan> PlanMean(const PatchGrid& grid, Number number,
                            const Weights& weights) {

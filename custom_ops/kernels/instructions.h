@@ -1,5 +1,5 @@
-// Which instructions of the processor may be used, found when the library runs:
-// one that is compiled for every x86-64 moves 16 bytes at a time.
+// Which instructions of the processor may be used, found when the library runs.
+// Code for every x86-64 moves only 16 bytes at a time.
 #ifndef TF_PATCHES_KERNELS_INSTRUCTIONS_H_
 #define TF_PATCHES_KERNELS_INSTRUCTIONS_H_
 
@@ -14,7 +14,8 @@
 
 namespace tf_patches {
 
-// Each set has those before it too; AVX2 comes with F16C, AVX-512 with VBMI.
+// Each level includes the levels before it. AVX2 includes F16C, AVX-512
+// includes VBMI.
 enum class Instructions { kBase, kSsse3, kAvx2, kAvx512 };
 
 #ifdef TF_PATCHES_X86
@@ -32,7 +33,7 @@ inline Instructions InstructionsOfProcessor() {
   if (!__builtin_cpu_supports("avx2") || !HasF16c()) {
     return Instructions::kSsse3;
   }
-  // Processors that slow down where AVX-512 is used do not have VBMI2.
+  // Processors that AVX-512 slows down do not have VBMI2.
   const bool is_quick = __builtin_cpu_supports("avx512vbmi2") &&
                         __builtin_cpu_supports("avx512vbmi") &&
                         __builtin_cpu_supports("avx512f") &&
@@ -44,7 +45,7 @@ inline Instructions InstructionsOfProcessor() {
 #endif
 }
 
-// A variable, so that tests can do with less.
+// A variable, so that tests can choose less.
 inline Instructions usable_instructions = InstructionsOfProcessor();
 
 inline bool MayUse(Instructions instructions) {

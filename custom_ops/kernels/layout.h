@@ -8,13 +8,13 @@
 
 namespace tf_patches {
 
-// From one of `count` things to the next, which lie `apart` units. A single one
-// has no next, as far from it as may be.
+// The step between `count` things that lie `apart` units from each other. A
+// single thing needs no step, and its `apart` may be too large to multiply.
 inline int64_t StepBetween(int64_t count, int64_t apart, int64_t unit) {
   return (count > 1 ? apart : 1) * unit;
 }
 
-// Lengths in numbers, of which a pixel has `pixel`.
+// Lengths in numbers; a pixel has `pixel` numbers.
 struct Layout {
   Layout(const PatchGrid& grid, int64_t pixel)
       : pixel(pixel),

@@ -50,7 +50,7 @@ class LineMost {
   }
 
  private:
-  // What every number is at least as good as.
+  // The number that any other number replaces.
   static Wide<T> Least() {
     using Limits = std::numeric_limits<Wide<T>>;
     if (Limits::has_infinity) {

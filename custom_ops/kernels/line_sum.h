@@ -14,19 +14,19 @@
 
 namespace tf_patches {
 
-// A part of a line of an image: pixels, and of each of them channels.
+// A part of a line of an image: some pixels, and some channels of each pixel.
 struct Block {
   Range pixels;
   Range channels;
   int64_t depth;
 };
 
-// Numbers of type T that are reduced at once, so that they stay in the
-// first-level cache.
+// How many numbers of type T are reduced together and stay in the first-level
+// cache.
 template <typename T>
 inline constexpr int64_t kBlockValues = (16 << 10) / sizeof(Wide<T>);
 
-// Sums of fewer are made sooner than vectors are set up.
+// With fewer numbers, sums take less time than setting up vectors.
 inline constexpr int64_t kFewValues = 32;
 
 // Makes all of a block `value`; `first` is its first number, and pixels are
@@ -65,7 +65,7 @@ class LineSum {
 
   void Add(const PatchLine<T>& line);
 
-  // Makes the block's numbers of the sums.
+  // Makes the numbers of the block from the sums.
   void Finish();
 
  private:
@@ -150,7 +150,7 @@ class LineSum {
                           Acc* __restrict to) {
     if constexpr (std::is_same_v<T, Acc> && std::is_floating_point_v<T> &&
                   kDepth > 0 && (kDepth & (kDepth - 1)) == 0) {
-      // Compilers make this sums one by one, unless they are told.
+      // Compilers use no vectors here unless they are told to.
       typedef T Vector [[gnu::vector_size(kDepth * sizeof(T))]];
       Vector values, sums;
       std::memcpy(&values, from, sizeof(Vector));
@@ -191,7 +191,7 @@ class LineSum {
     }
   }
 
-  // What weighs nothing is zero.
+  // A pixel without weight is zero.
   void DivideSingles() {
     for (int64_t x = 0; x < block_.pixels.size(); ++x) {
       const Acc mean = Quotient(acc_[x], sums_[x]);

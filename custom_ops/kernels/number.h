@@ -1,5 +1,5 @@
-// Arithmetic of the numbers that languages lack. Sums of 16 bits are made in
-// float and rounded to nearest even, as Eigen's (and so TensorFlow's) are.
+// Arithmetic for numbers that C++ lacks. Sums of 16 bits are made in float and
+// rounded to nearest even, as in Eigen and TensorFlow.
 #ifndef TF_PATCHES_KERNELS_NUMBER_H_
 #define TF_PATCHES_KERNELS_NUMBER_H_
 

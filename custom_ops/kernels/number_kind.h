@@ -1,4 +1,4 @@
-// Which numbers a tensor holds, known when the library runs.
+// The kind of numbers in a tensor, which is known when the library runs.
 #ifndef TF_PATCHES_KERNELS_NUMBER_KIND_H_
 #define TF_PATCHES_KERNELS_NUMBER_KIND_H_
 

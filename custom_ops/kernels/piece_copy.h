@@ -16,10 +16,10 @@ struct ExactCopy {
   }
 };
 
-// Moves `kWidth` bytes where up to that many are wanted: a move or two instead
-// of a call to memcpy. Where pieces are written side by side and in order, the
-// next one overwrites the excess; the caller keeps the last ones away from the
-// ends of both buffers.
+// Moves `kWidth` bytes for pieces of up to `kWidth` bytes: a move or two
+// instead of a call to memcpy. If pieces are written side by side and in order,
+// the next piece overwrites the excess. The caller keeps the last pieces away
+// from the ends of both buffers.
 template <int64_t kWidth>
 struct WideCopy {
   static constexpr bool kGainsByVectors = kWidth > 16;

@@ -22,7 +22,7 @@ char* CopyLine(const Copy& copy, int64_t length, Loop line, const char* src,
   return dst;
 }
 
-// The pieces come by value, since no store can change a local copy.
+// The pieces are passed by value: no store can change a local copy.
 template <int kCount, Lines kLines, typename Copy>
 void CopyPatches(const Pieces pieces, const Copy& copy, Range which,
                  const char* src, char* dst) {
@@ -81,7 +81,7 @@ void CopyFewPieces(const Pieces& pieces, const Copy& copy, Range which,
 }
 
 // How many of `pieces.patches` can be copied `width` bytes at a time without
-// touching what lies behind either buffer.
+// touching memory behind one of the buffers.
 int64_t CountSafe(const Pieces& pieces, int64_t width, const char* src,
                   const char* src_end, const char* dst, const char* dst_end) {
   const int64_t readable = (src_end - src) - pieces.span() - width;
@@ -120,7 +120,8 @@ int64_t TransposePatches(const Pieces& pieces, const char* src, char* dst,
   const int64_t count =
       std::min(pieces.patches.count, writable) / kLanes * kLanes;
   for (int64_t n = 0; n < count; n += kLanes) {
-    // From the last lanes to the first, which mend what those before overran.
+    // From the last lanes to the first: each copy mends what the copy before it
+    // overran.
     for (int64_t first = (lanes - 1) / kLanes * kLanes; first >= 0;
          first -= kLanes) {
       __m128i rows[kLanes];
@@ -158,7 +159,7 @@ int64_t CopyByTransposing(const Pieces&, const char*, char*, const char*) {
 }
 #endif
 
-// Compiles `run` by itself, where its loops have all registers.
+// Compiles `run` by itself, so that its loops have all registers.
 template <typename Run>
 [[gnu::noinline]] void RunAlone(const Run& run) {
   run(VectorBytes<16>());
@@ -174,7 +175,7 @@ char* CopyPixels(const char* src, int64_t count, int64_t rate, int64_t pixel,
                      dst);
 }
 
-// What the taps of a patch see beyond the edge.
+// What the taps of a patch show beyond the edge.
 char* CopyOutside(const Axis& across, int64_t index, Range taps, int64_t pixel,
                   const char* row, const Constant& constant, char* dst) {
   if (taps.empty()) return dst;

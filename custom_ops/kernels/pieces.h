@@ -1,4 +1,4 @@
-// How lines of patches are copied, whichever patches they are.
+// How lines of patches are copied.
 #ifndef TF_PATCHES_KERNELS_PIECES_H_
 #define TF_PATCHES_KERNELS_PIECES_H_
 
@@ -13,11 +13,11 @@
 
 namespace tf_patches {
 
-// Rows of a patch that are copied at once, as many as a list of them on the
-// stack may hold.
+// How many rows of a patch are copied together: a list of them lies on the
+// stack.
 inline constexpr int64_t kMostRows = 1024;
 
-// In place of an image row: outside, where all is constant.
+// Stands for an image row outside, where all is constant.
 inline constexpr int64_t kNoRow = std::numeric_limits<int64_t>::min();
 
 // What lies outside of images: one element again and again.
@@ -76,7 +76,7 @@ struct Pieces {
   int64_t span() const { return reach + (line.count - 1) * line.step; }
 };
 
-// No copy of a piece runs over its end by more.
+// A copy of a piece overruns its end by no more bytes than this.
 inline constexpr int64_t kMostOverrun = 64;
 
 // Copies `pieces`, of which those of the first patch lie from `src` on. What

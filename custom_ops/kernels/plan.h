@@ -12,9 +12,9 @@ namespace tf_patches {
 struct Plan {
   int64_t units;  // of work
 
-  // Does the units `which`: reads the tensor `from`, and writes what belongs to
-  // these units in the tensor `to`, and not a byte beside it, so that threads
-  // may share one result.
+  // Does the units `which`: reads the tensor `from`, and writes only what
+  // belongs to these units in the tensor `to`, so that threads may share a
+  // result.
   std::function<void(const void* from, Range which, void* to)> run;
 };
 

@@ -19,8 +19,8 @@ struct NumberType {
   using Type = T;
 };
 
-// Calls `use` with the NumberType of `number`, which is real. Integers have no
-// sign, as sums of both kinds are the same bits.
+// Calls `use` with the NumberType of `number`, which is real. Integers become
+// unsigned, because sums have the same bits.
 template <typename Use>
 auto WithReal(Number number, const Use& use) {
   switch (number) {

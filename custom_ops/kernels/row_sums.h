@@ -1,4 +1,4 @@
-// Which rows of patches each row of an image is the sum of.
+// Which rows of patches are added to each row of an image.
 #ifndef TF_PATCHES_KERNELS_ROW_SUMS_H_
 #define TF_PATCHES_KERNELS_ROW_SUMS_H_
 
@@ -13,8 +13,8 @@
 
 namespace tf_patches {
 
-// The pixels of an axis in classes: those near the borders are each of its own,
-// all between are those of one stride, again and again.
+// The pixels of an axis in classes. Each pixel near the borders is a class of
+// its own; the pixels between repeat after a stride.
 class PixelClasses {
  public:
   explicit PixelClasses(const Axis& axis)

@@ -1,4 +1,4 @@
-// How work is shared out over threads, whoever's threads they are.
+// How work is shared out over threads.
 #ifndef TF_PATCHES_KERNELS_SHARE_H_
 #define TF_PATCHES_KERNELS_SHARE_H_
 
@@ -7,15 +7,16 @@
 
 namespace tf_patches {
 
-// Two threads take longer than one over less than two shares of this size: one
-// has to be woken, and what each writes is in the other's cache from last time.
+// Below two shares of this size, two threads take longer than one: a thread
+// must be woken, and its memory is in the other thread's cache from last time.
 inline constexpr int64_t kBytesPerShare = 2 << 20;
 
-// Shares for each thread, so that one that is held up leaves work to others.
+// Several shares for each thread, so that others take over the work of a
+// delayed thread.
 inline constexpr int64_t kSharesPerThread = 4;
 
-// Of `units` of work, at least one, that move `bytes` in all, how many to hand
-// out at a time.
+// How many of `units` of work to hand out at a time, at least one. All units
+// move `bytes` together.
 inline int64_t UnitsPerShare(int64_t units, int64_t bytes, int64_t threads) {
   const int64_t shares = std::clamp<int64_t>(bytes / kBytesPerShare, 1,
                                              threads * kSharesPerThread);

@@ -16,23 +16,24 @@ constexpr int64_t kMostLoads = 8;
 // A longer plan does not stay in the first-level cache.
 constexpr int64_t kMostShuffles = 512;
 
-// Fewer bytes are sooner copied than a plan is made: with registers of 64 bytes
-// that takes up to 50 us.
+// To copy fewer bytes takes less time than to make a plan: with registers of 64
+// bytes that takes up to 50 us.
 constexpr int64_t kFewestBytes = 64 << 10;
 constexpr int64_t kFewestBytesForMostLanes = 1 << 20;
 
-// In a register of 16 bytes this marks the lanes that take no byte, as the
-// shuffle itself has it, in one of 64 those that do.
+// Marks lanes. In registers of 16 bytes, marked lanes take no byte, which is
+// how the shuffle reads it. In registers of 64 bytes, marked lanes take a byte.
 constexpr uint8_t kMark = 0x80;
 
-// Whether registers that take so many loads each are sooner made than so many
-// pieces are copied, one by one.
+// Whether registers with so many loads each take less time than copies of so
+// many pieces.
 bool IsWorthIt(int64_t registers, int64_t loads, int64_t pieces) {
   if (loads > 4) return 3 * registers * loads <= pieces;
   return 5 * registers * loads <= 4 * pieces;
 }
 
-// Where each byte of `patches` patches lies, from the first one's first byte.
+// Where each byte of `patches` patches lies, counted from the first byte of the
+// first patch.
 std::vector<int64_t> Offsets(const PatchGrid& grid, int64_t pixel,
                              int64_t patches) {
   std::vector<int64_t> offsets;
@@ -51,7 +52,7 @@ std::vector<int64_t> Offsets(const PatchGrid& grid, int64_t pixel,
   return offsets;
 }
 
-// The fewest windows of `width` bytes that hold all of as many offsets.
+// The fewest windows of `width` bytes that hold all the offsets.
 std::vector<int64_t> Windows(const int64_t* offsets, int64_t width) {
   constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
   std::vector<int64_t> windows;
@@ -196,7 +197,8 @@ int64_t ShufflePlan::Copy(int64_t count, const char* src, const char* src_end,
   const int64_t turns = std::min(count, last + turn_patches_) / turn_patches_;
   CopyTurns<1>(turns, src, dst);
   const int64_t done = turns * turn_patches_;
-  // The rest is less than a turn; one that begins earlier has the last patches.
+  // The rest is less than a turn: a turn that begins earlier ends with the last
+  // patch.
   const int64_t first = std::min(count - turn_patches_, last);
   if (first + turn_patches_ <= done) return done;
   CopyTurns<1>(1, src + first * patch_step_, dst + first * patch_bytes_);

@@ -19,20 +19,20 @@ class ShufflePlan {
  public:
   ShufflePlan(const PatchGrid& grid, int64_t pixel_bytes);
 
-  // Copies patches from the first of `count` on. Returns how many: none where
-  // the processor cannot, or the patches are better copied piece by piece.
+  // Copies the first of `count` patches. Returns how many: 0 if the processor
+  // cannot, or if copies piece by piece take less time.
   int64_t Copy(int64_t count, const char* src, const char* src_end,
                char* dst) const;
 
  private:
   static constexpr int64_t kMostLanes = 64;
 
-  // Which byte of a load goes to each lane of the register, if any does.
+  // The byte of a load that goes to each lane of the register, if any.
   struct alignas(kMostLanes) Shuffle {
     uint8_t lanes[kMostLanes];
   };
 
-  // Whether a plan with registers of `lanes` bytes is worth while.
+  // Whether a plan with registers of `lanes` bytes saves time.
   bool Make(const PatchGrid& grid, int64_t pixel, int64_t lanes);
   // Works out the loads of a turn from where its bytes lie and from the windows
   // that hold those of each register.

@@ -31,7 +31,7 @@ inline int64_t StreamedBytesOfProcessor() {
 // A variable, so that tests can stream on every processor.
 inline int64_t streamed_bytes = StreamedBytesOfProcessor();
 
-// What is to be streamed is put together here first, in the first-level cache.
+// Bytes are collected here before they are streamed, in the first-level cache.
 inline constexpr int64_t kStreamBufferBytes = 16 << 10;
 
 // A result larger than the caches is written to memory in any case; an ordinary

@@ -15,7 +15,8 @@
 
 namespace tf_patches {
 
-// Where the values of a sum lie, in elements from the first: which is 0.
+// Where the values of a sum lie, in elements after the first value, whose
+// offset is 0.
 struct Offsets {
   const int64_t* at;
   int64_t count;
@@ -48,8 +49,8 @@ struct OffsetList {
   bool are_even = true;
 };
 
-// As Offsets that are even. Where no list has to be read, folds take up to a
-// fifth less.
+// Offsets at equal distances. Without a list to read, folds take up to a fifth
+// less time.
 struct Steps {
   explicit Steps(Offsets offsets)
       : count(offsets.count), step(count > 1 ? offsets.at[1] : 0) {}
@@ -63,8 +64,8 @@ struct Steps {
   int64_t step;
 };
 
-// `repeats` runs of `length` elements each, so far apart. What lies `ahead` of
-// a run's first value, where that is not 0, will be read next.
+// `repeats` runs of `length` elements each, so far apart. If `ahead` is not 0,
+// the values `ahead` of the first value of a run will be read next.
 struct Runs {
   int64_t length;
   int64_t repeats;
@@ -85,7 +86,7 @@ struct Lanes {
   }
 };
 
-// In vectors of kBytes, as compilers would otherwise make the sums one by one.
+// In vectors of kBytes. Without them, compilers make the sums one by one.
 template <typename T, int kLanes, int kBytes>
 struct Lanes<T, kLanes, kBytes,
              std::enable_if_t<std::is_arithmetic_v<T> &&
@@ -125,7 +126,7 @@ void SumBlock(const T* src, Offsets outer, Inner inner, T* dst,
   }
 }
 
-// By number, as what will be read next may lie beyond the end of the patches.
+// As a number: a pointer must not point beyond the end of the patches.
 inline void Prefetch(uintptr_t first, int64_t bytes) {
   for (int64_t at = 0; at < bytes; at += 64) {
     __builtin_prefetch(reinterpret_cast<const void*>(first + at));
@@ -159,8 +160,8 @@ void SumBlocks(const T* src, Offsets outer, Inner inner, T* dst,
   }
 }
 
-// Sums of one value each, where patches do not overlap. From +0 on, as all
-// sums: -0 becomes +0.
+// Sums of a single value each, if patches do not overlap. Like all sums they
+// begin with +0: -0 becomes +0.
 template <typename T>
 void SumSingles(const T* src, T* dst, const Runs& runs) {
   for (int64_t n = runs.repeats; n > 0; --n) {
@@ -176,7 +177,7 @@ void SumRunsOf(const T* src, Offsets outer, Inner inner, T* dst,
                const Runs& runs) {
   const Range all = {0, runs.repeats};
   if constexpr (std::is_arithmetic_v<T>) {
-    // Of fewer integers than fill a vector, wide ones make slow code.
+    // With fewer integers than a vector holds, wide vectors are slow.
     constexpr int kFull = std::max<int>(16, 64 / sizeof(T));
     if (runs.length >= kFull) {
       return WithWidestVectors([&](auto bytes) {

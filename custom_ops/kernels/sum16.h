@@ -1,5 +1,5 @@
-// The sums of kernels/sum.h for numbers of 16 bits, which take conversions at
-// every addition: eight at a time where the processor can.
+// The sums of kernels/sum.h for numbers of 16 bits, which are converted at
+// every addition: eight at a time if the processor can.
 #ifndef TF_PATCHES_KERNELS_SUM16_H_
 #define TF_PATCHES_KERNELS_SUM16_H_
 

@@ -9,9 +9,9 @@
 
 namespace tf_patches {
 
-// Each row of `cols` pixels in as few tiles of up to `most` as it takes, about
-// as wide as each other. A unit of work is a row of a tile; units are numbered
-// in the order in which their pixels are stored.
+// Cuts each row of `cols` pixels into the fewest tiles of up to `most` pixels,
+// about equally wide. A unit of work is a row of a tile. Units are numbered in
+// the order in which their pixels are stored.
 class Tiles {
  public:
   Tiles(int64_t cols, int64_t most)

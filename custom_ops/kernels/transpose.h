@@ -22,8 +22,8 @@ void Interleave(__m128i a, __m128i b, __m128i* low, __m128i* high) {
   }
 }
 
-// Lane j of rows[i] becomes lane i of rows[j]. Interleaving each row with the
-// one half a square further on, as often as the lanes can be halved, does it.
+// Lane j of rows[i] becomes lane i of rows[j]. To do so, interleaves each row
+// with the row half a square further on, once for each halving of the lanes.
 template <int kLaneBytes>
 void Transpose(__m128i (&rows)[16 / kLaneBytes]) {
   constexpr int kLanes = 16 / kLaneBytes;

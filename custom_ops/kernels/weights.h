@@ -1,4 +1,4 @@
-// What the values of patches count for where patches are summed.
+// The weights of the values of patches in sums.
 #ifndef TF_PATCHES_KERNELS_WEIGHTS_H_
 #define TF_PATCHES_KERNELS_WEIGHTS_H_
 
@@ -17,9 +17,9 @@ inline bool IsExtreme(Reduction reduction) {
   return reduction == Reduction::kMax || reduction == Reduction::kMin;
 }
 
-// One number for each pixel of a patch, the same for all patches; or, for each
-// patch or for all, the factors of a window along each axis, one axis after the
-// other; or neither.
+// A window with a number for each pixel of a patch, the same for all patches.
+// Or the factors of windows along each axis, one axis after the other, for each
+// patch or for all patches. Or nothing.
 struct Weights {
   const void* window = nullptr;
   const void* profiles = nullptr;
@@ -28,7 +28,7 @@ struct Weights {
   bool exist() const { return window != nullptr || profiles != nullptr; }
 };
 
-// What numbers of type T are weighted in.
+// The type in which numbers of type T are weighted.
 template <typename T>
 struct WideOf {
   using Type = T;
@@ -61,8 +61,7 @@ class WeightsByLine {
         profiles_(static_cast<const T*>(weights.profiles)),
         rows_(sizes[1]),
         cols_(sizes[2]) {
-    // Where the factors of each axis begin; those of one that is missing do not
-    // exist.
+    // Where the factors of each axis begin. A missing axis has no factors.
     for (int i = kMostAxes - axes; i < kMostAxes; ++i) {
       begin_[i] = profile_;
       profile_ += sizes[i];

@@ -14,17 +14,18 @@
 namespace tf_patches {
 namespace {
 
-// Of the address space that `ulimit` leaves: memory that is kept counts there,
-// reclaimable or not, and others do not know whom to ask for it.
+// The part of the address space under `ulimit` that may be kept. Kept memory
+// counts there even if it is reclaimable, and other code cannot ask for it.
 constexpr int64_t kShareOfAddressSpace = 8;
 
 void Unmap(char* start, int64_t bytes) {
   if (bytes == 0 || munmap(start, bytes) == 0) return;
-  // A process has only so many mappings, and cutting one in two makes another.
+  // A process has a limited number of mappings, and each cut makes another
+  // mapping.
   madvise(start, bytes, MADV_DONTNEED);
 }
 
-// On a boundary of kHugePage, of whole huge pages; null where it fails.
+// Whole huge pages on a boundary of kHugePage, or null.
 char* Map(int64_t bytes) {
   const int64_t more = bytes + kHugePage;
   void* const mapped = mmap(nullptr, more, PROT_READ | PROT_WRITE,
@@ -106,7 +107,7 @@ void BlockCache::Free(void* start) {
   KeepAtMost(std::min<int64_t>(limit_, share));
 }
 
-// Joins `block` with those on either side of it.
+// Joins `block` with its neighbours on both sides.
 void BlockCache::Keep(Blocks::node_type block) {
   kept_bytes_ += block.mapped().bytes;
   block.mapped().freed = ++frees_;

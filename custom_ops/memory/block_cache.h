@@ -1,5 +1,5 @@
-// Memory for large results, which is kept when a result is freed and is the
-// next result's.
+// Memory for large results. When a result is freed, its memory is kept for the
+// next result.
 #ifndef TF_PATCHES_MEMORY_BLOCK_CACHE_H_
 #define TF_PATCHES_MEMORY_BLOCK_CACHE_H_
 
@@ -32,14 +32,14 @@ class BlockCache {
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
-  // Returns a block of at least 1 byte, on a boundary of kHugePage, with
-  // whatever it holds; null where there is no memory.
+  // Returns a block of at least 1 byte on a boundary of kHugePage, which is not
+  // cleared, or null if there is no memory.
   void* Allocate(int64_t bytes);
 
   // Takes back what Allocate returned.
   void Free(void* block);
 
-  // Gives all that is kept back, and returns how many bytes that was.
+  // Gives all kept memory back, and returns how many bytes.
   int64_t Clear();
 
   int64_t limit() const { return limit_; }

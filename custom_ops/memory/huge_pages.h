@@ -1,5 +1,5 @@
-// Pages of 2 MiB, of which large memory takes fewer: each page's first touch
-// costs.
+// Pages of 2 MiB: large memory needs fewer of them, and the first touch of each
+// page takes time.
 #ifndef TF_PATCHES_MEMORY_HUGE_PAGES_H_
 #define TF_PATCHES_MEMORY_HUGE_PAGES_H_
 
@@ -11,12 +11,12 @@ namespace tf_patches {
 
 inline constexpr int64_t kHugePage = 2 << 20;
 
-// From this size on, memory in huge pages pays: as NumPy has it. The C library
-// reuses what is smaller.
+// From this size on, huge pages save time; NumPy has the same limit. The C
+// library reuses smaller memory.
 inline constexpr int64_t kLargeBytes = 4 << 20;
 
-// Has what was not touched yet of that memory in huge pages, where there are
-// any: then it is filled in a third of the time.
+// Asks for huge pages for memory that was not touched yet. If there are any,
+// filling the memory takes a third of the time.
 inline void AdviseHugePages(void* memory, int64_t bytes) {
   const uintptr_t begin = reinterpret_cast<uintptr_t>(memory);
   const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;

@@ -16,8 +16,7 @@ namespace {
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
-// The number that a file holds; what is no number, "max" for instance, or no
-// file, limits nothing.
+// The number in a file. A missing file, or a text such as "max", is no limit.
 int64_t ReadLimit(const std::string& path) {
   std::ifstream file(path);
   int64_t limit;

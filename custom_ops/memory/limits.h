@@ -7,7 +7,7 @@
 
 namespace tf_patches {
 
-// Bytes: what the machine has, or the process' control group if that is less.
+// Bytes of the machine, or of the process' control group if it has less.
 int64_t MemoryOfProcess();
 
 // Bytes that control groups allow, those above them included; the largest

@@ -34,9 +34,8 @@ class ExtractVolumePatches : public ExtractPatchesOp {
   }
 };
 
-// Before the kernels that TensorFlow registers for each dtype, which have no
-// priority. Not for the dtypes that TensorFlow's op has no kernel for: a model
-// with one would run nowhere else.
+// Comes before TensorFlow's kernels, which have no priority. Dtypes without a
+// kernel of TensorFlow are left out: a model with them would run nowhere else.
 template <typename Op>
 void Override(const char* name,
               std::initializer_list<tensorflow::DataType> types) {

@@ -1,4 +1,4 @@
-// The CPU kernel of extraction, under whatever op's name it is registered.
+// The CPU kernel of extraction, for ops of several names.
 #ifndef TF_PATCHES_TENSORFLOW_EXTRACT_OP_H_
 #define TF_PATCHES_TENSORFLOW_EXTRACT_OP_H_
 

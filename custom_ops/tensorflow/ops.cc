@@ -1,5 +1,5 @@
-// Definitions of the ops, and what can be said of their results' shapes before
-// they run.
+// Definitions of the ops, with the shapes of results that are known before the
+// ops run.
 #include <algorithm>
 #include <cstdint>
 #include <string>

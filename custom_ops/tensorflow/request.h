@@ -34,7 +34,7 @@ inline absl::Status ToStatus(const std::optional<Error>& error) {
   return error ? ToStatus(*error) : absl::OkStatus();
 }
 
-// How a tensor of a shape is refused.
+// The error for a tensor of this shape.
 using Refusal = Error(int axes, const std::string& shape);
 
 // What an attribute's name stands for. TensorFlow checks attributes against the

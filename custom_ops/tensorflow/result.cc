@@ -17,7 +17,7 @@
 namespace tf_patches {
 namespace {
 
-// Of what the process may use: how much is kept at most, in any case.
+// The part of the process' memory that may be kept, and an upper limit.
 constexpr int64_t kShareOfMemory = 8;
 constexpr int64_t kMostKept = int64_t{4} << 30;
 
@@ -25,8 +25,8 @@ int64_t DefaultLimit() {
   return std::min(MemoryOfProcess() / kShareOfMemory, kMostKept);
 }
 
-// The process' one cache. It is never destroyed, as tensors may outlive all
-// that ends with the process.
+// The only cache of the process. It is never destroyed, because tensors may
+// live until the process ends.
 BlockCache& Results() {
   static BlockCache& cache = [&]() -> BlockCache& {
     pthread_atfork([] { Results().LockToFork(); },
@@ -59,8 +59,8 @@ tensorflow::Allocator* AllocatorOfResults() {
   return allocator;
 }
 
-// Whether the one who reads the result takes it from any memory. A GPU or a
-// network card may want memory of its own, and so may a collective op.
+// Whether the reader of the result accepts any memory. A GPU, a network card or
+// a collective op may need memory of its own.
 bool MayLieAnywhere(const tensorflow::AllocatorAttributes& wanted) {
   return !wanted.gpu_compatible() && !wanted.nic_compatible() &&
          wanted.scope_id <= 0;

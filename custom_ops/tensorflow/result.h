@@ -11,8 +11,8 @@
 
 namespace tf_patches {
 
-// As `context->allocate_output`, except that a large result lies in memory that
-// was an earlier one's.
+// Like `context->allocate_output`, but a large result reuses the memory of an
+// earlier result.
 absl::Status AllocateResult(tensorflow::OpKernelContext* context, int index,
                             const tensorflow::TensorShape& shape,
                             tensorflow::Tensor** result);

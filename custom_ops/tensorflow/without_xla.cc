@@ -1,5 +1,5 @@
-// What XLA finds of the ops where their library for it is missing: kernels that
-// say so. Those of that library come before them.
+// Kernels for XLA if `_xla.so` is missing: they say so. The kernels of
+// `_xla.so` come before them.
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -20,7 +20,7 @@ class WithoutXla : public tensorflow::OpKernel {
   void Compute(tensorflow::OpKernelContext*) override {}
 };
 
-// By the names of XLA's devices, for want of its headers.
+// Names XLA's devices, because its headers are missing.
 #define TF_PATCHES_WITHOUT_XLA(OP)                                     \
   REGISTER_KERNEL_BUILDER(Name(OP).Device("XLA_CPU_JIT").Priority(-1), \
                           WithoutXla);                                 \

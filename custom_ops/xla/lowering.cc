@@ -120,7 +120,7 @@ class FoldLoop {
         xla::BroadcastInDim(stretches_[axis].parts,
                             {outer, most_[axis], inner, pixels_[axis]}, {1, 3}),
         {all, pixels_[axis]});
-    // Or XLA would work some of them out again for every pixel.
+    // Without this, XLA computes some of them again for every pixel.
     return xla::OptimizationBarrier(
         xla::PadInDim(parts, xla::ScalarLike(parts, places_.nowhere()), 0, 0,
                       turns_ * additions_ - all));
@@ -199,7 +199,7 @@ XlaOp Fold(const PatchGrid& grid, PrimitiveType type, int64_t least_turns,
 
 // The sum of the weights of the taps over each pixel, of `grid.image_shape()`.
 XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
-  // Of one image, as all images are covered alike.
+  // For a single image: patches cover all images in the same way.
   PatchGrid single = grid;
   single.batch = 1;
   single.depth = 1;
@@ -207,7 +207,7 @@ XlaOp SumsOfWeights(const PatchGrid& grid, PrimitiveType type, XlaOp window) {
   const int64_t axes = grid.axes;
   const XlaOp patches =
       xla::BroadcastInDim(window, single.patches_shape(), {axes + 1});
-  // Or XLA would fold constants while it compiles.
+  // Without this, XLA folds constants while it compiles.
   const XlaOp sums = Fold(single, type, 1, xla::OptimizationBarrier(patches));
   return xla::BroadcastInDim(
       xla::Reshape(sums, Shape(image.begin() + 1, image.end() - 1)), image,
@@ -225,7 +225,8 @@ XlaOp CountsOfTaps(const PatchGrid& grid, XlaBuilder* builder) {
     for (int64_t pixel = 0; pixel < axis.image; ++pixel) {
       counts.push_back(axis.TapsOver(pixel).size());
     }
-    // Or XLA would fold constants, as large as the images, while it compiles.
+    // Without this, XLA folds constants as large as the images while it
+    // compiles.
     const XlaOp of_axis =
         xla::OptimizationBarrier(xla::ConstantR1<int64_t>(builder, counts));
     product = product * xla::BroadcastInDim(of_axis, image, {1 + i});
@@ -297,7 +298,8 @@ XlaOp LowerFoldWeightedPatches(const PatchGrid& grid, PrimitiveType type,
     divisors =
         xla::ConvertElementType(CountsOfTaps(grid, patches.builder()), wide);
   }
-  // A loop of one turn is none: then products would be added unrounded.
+  // XLA removes a loop of one turn, and then adds products without rounding
+  // them.
   const XlaOp sums = Fold(grid, wide, 2, values);
   return xla::ConvertElementType(
       is_mean ? Quotient(wide, sums, divisors) : sums, type);

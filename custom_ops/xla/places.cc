@@ -32,7 +32,7 @@ xla::PrimitiveType TypeFor(int64_t most) {
   return most <= kInt32Max ? xla::S32 : xla::S64;
 }
 
-// After how many pixels those that are shown outside come again.
+// The number of pixels after which the pixels that are shown outside repeat.
 int64_t Period(const Axis& axis) {
   switch (axis.border) {
     case Border::kSymmetric:
@@ -50,8 +50,8 @@ bool ShowsPixelsOutside(const Axis& axis) {
          (covered.begin < 0 || covered.end > axis.image);
 }
 
-// As Axis::Source, except that what is the constant stays outside. No pixel
-// lies further than `before` before the image.
+// Like Axis::Source, but the constant stays outside. No pixel lies more than
+// `before` pixels before the image.
 XlaOp SourceOutside(const Axis& axis, XlaOp pixel, int64_t before) {
   const int64_t last = axis.image - 1;
   const auto repeat = [&](int64_t period) {
@@ -78,7 +78,7 @@ XlaOp SourceOutside(const Axis& axis, XlaOp pixel, int64_t before) {
   return pixel;
 }
 
-// The part of `pixel`, or nowhere if it is outside.
+// The part of `pixel`, or `pixels.nowhere()` if it is outside.
 XlaOp PartOfPixel(const Axis& axis, XlaOp pixel, int64_t step,
                   const Places& pixels) {
   const XlaOp exists = xla::And(pixel >= 0, pixel < axis.image);
@@ -98,7 +98,7 @@ XlaOp Near(const Axis& axis, XlaOp positions) {
   return (positions % period + period) % period;
 }
 
-// Pixels that are seen where they are and nowhere else.
+// Pixels that are shown only at their own place.
 Range PixelsSeenOnce(const Axis& axis) {
   if (!ShowsPixelsOutside(axis)) return {0, axis.image};
   const Range once =

@@ -14,9 +14,10 @@
 
 namespace tf_patches {
 
-// The pixels of one image, or the values at one depth of its patches, counted
-// in the order they are stored. The place of one is the sum of a part for each
-// axis, and negative if it lies nowhere along any.
+// Indices of the pixels of an image, or of the values of its patches at one
+// depth, in the order in which they are stored. An index is the sum of a part
+// for each axis. It is negative if the pixel or value is outside along any
+// axis.
 class Places {
  public:
   explicit Places(int64_t count) : count_(count) {}
@@ -46,7 +47,8 @@ xla::XlaOp PixelsUnderPlacedTaps(const Axis& axis, const Shape& lead,
                                  std::optional<xla::XlaOp> flips, int64_t step,
                                  const Places& pixels);
 
-// How many places one patch is from the next along an axis, and one tap.
+// The distance in places from a patch to the next along an axis, and from a tap
+// to the next.
 struct Steps {
   int64_t patch;
   int64_t tap;

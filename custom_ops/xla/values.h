@@ -83,12 +83,13 @@ inline xla::XlaOp Weighted(xla::XlaOp weights, xla::XlaOp values) {
       xla::Select(xla::Eq(weights, zero), zero, weights * values));
 }
 
-// `sums` by those of their weights, of one shape and `type`; 0 where that is 0.
+// `sums` divided by the sums of their weights, of the same shape and `type`; 0
+// if the weights sum to 0.
 inline xla::XlaOp Quotient(xla::PrimitiveType type, xla::XlaOp sums,
                            xla::XlaOp weights) {
   xla::XlaOp quotient = sums / weights;
   if (xla::primitive_util::IsComplexType(type)) {
-    // By a real number each part on its own, as kernels/number.h does.
+    // A real number divides each part by itself, as in kernels/number.h.
     const xla::XlaOp divisor = xla::Real(weights);
     const xla::XlaOp rest = xla::Imag(weights);
     quotient = xla::Select(

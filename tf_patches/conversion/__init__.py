@@ -9,11 +9,32 @@ from typing import Any, NamedTuple
 
 
 class ConversionError(ValueError):
-    """A model that cannot be converted, or cannot be shown to be the same."""
+    """Raised if a model cannot be converted, or gives other results afterwards.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = tempfile.mkdtemp()
+      >>> tf.saved_model.save(tf.Module(), folder + "/empty", signatures={})
+      >>> try:
+      ...   tf_patches.to_builtin(folder + "/empty", folder + "/out")
+      ... except tf_patches.ConversionError as error:
+      ...   print(error)
+      Nothing to convert: no TFPatches>ExtractPatches and no TFPatches>FoldPatches in it
+    """
 
 
 class Conversion(NamedTuple):
-    """What was replaced: nodes by op; and which functions gave the same bits after."""
+    """What `to_builtin` did.
+
+    Attributes:
+      converted: How many nodes were replaced, by the name of their op.
+      checked: The names of the functions that gave the same bits before and after.
+
+    Examples:
+      >>> done = tf_patches.Conversion({"TFPatches>FoldPatches": 2}, ["serve"])
+      >>> sum(done.converted.values())
+      2
+    """
 
     converted: dict[str, int]
     checked: list[str]

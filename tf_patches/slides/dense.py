@@ -4,14 +4,14 @@ import contextlib
 import hashlib
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.arguments import Integers, Mode, invalid
+from tf_patches.arguments import invalid
+from tf_patches.dispatch import not_converted
 from tf_patches.slides.grid import (
     Grid,
     blocks_of,
@@ -33,27 +33,37 @@ from tf_patches.slides.models import (
 from tf_patches.slides.progress import Advance, progress_bar
 from tf_patches.slides.resolution import View
 from tf_patches.slides.slide import Slide, open_slide
-from tf_patches.slides.tissue import Mask, read_mask
-from tf_patches.tiling import Remainder, Tiling
-
-Reduce: TypeAlias = Literal["argmax"] | Callable[[tf.Tensor], Any] | None
+from tf_patches.slides.tissue import read_mask
+from tf_patches.tiling import Tiling
+from tf_patches.typing import (
+    Array,
+    Blend,
+    FilePath,
+    Integers,
+    Mask,
+    Model,
+    Reduce,
+    Remainder,
+    SlideMode,
+    TensorLike,
+)
 
 
 def predict(
-    slide: Any,
-    model: Any,
+    slide: Slide | FilePath | Array,
+    model: Model,
     tile_size: Integers,
-    overlap: Any = 0.25,
+    overlap: float | Sequence[float] = 0.25,
     *,
-    blend: Any = "gaussian",
-    reduce: Reduce = None,
+    blend: Blend | TensorLike = "gaussian",
+    reduce: Reduce | None = None,
     batch_size: int = 8,
-    output: str | os.PathLike[str] | None = None,
+    output: FilePath | None = None,
     resume: bool = False,
     progress: bool = True,
     remainder: Remainder = "shift",
-    mode: Mode = "REFLECT",
-    mask: Mask = None,
+    mode: SlideMode = "REFLECT",
+    mask: Mask | None = None,
     min_mask_ratio: float = 0.0,
     level: int | None = None,
     mpp: float | None = None,
@@ -222,8 +232,8 @@ def _batches(
 ) -> Iterator[np.ndarray]:
     """What the model makes of the tiles of a grid, batch by batch."""
     data = blocks_of(grid, range(grid.block_count), parallel_reads)
-    data = data.map(lambda block: block["patches"]).rebatch(batch_size).prefetch(1)
-    for tiles in data:
+    tiles_of = not_converted(lambda block: block["patches"])
+    for tiles in data.map(tiles_of).rebatch(batch_size).prefetch(1):
         yield predict_padded(run, tiles, batch_size)
         advance(len(tiles))
 

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_patches.arguments import invalid
 from tf_patches.slides.heat_map import HeatMap
 from tf_patches.slides.outputs import write_whole
+from tf_patches.typing import TensorLike
 
 # Colors at equal distances of matplotlib's perceptually uniform maps of these names,
 # by S. van der Walt and N. Smith (CC0).
@@ -28,7 +29,7 @@ def overlay(
     path: str | os.PathLike[str] | None = None,
     *,
     channel: int = -1,
-    colormap: Any = "viridis",
+    colormap: Literal["viridis", "magma"] | TensorLike = "viridis",
     limits: tuple[float, float] | None = None,
     alpha: float = 0.5,
     most: int = 1024,

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.arguments import Integers, invalid, read_integers, read_mode
+from tf_patches.arguments import invalid, read_integers, read_mode
+from tf_patches.dispatch import not_converted
 from tf_patches.placed import extract_patches_at
 from tf_patches.slides.resolution import View
 from tf_patches.slides.tissue import covered_ratio
 from tf_patches.tiling import Tiling
+from tf_patches.typing import Integers
 
 # Pixels of a block: large enough that what neighbours share is little, small enough
 # that the first block is soon read.
@@ -77,10 +79,12 @@ class Grid(NamedTuple):
         digest.update(repr(resolution).encode())
         return digest.hexdigest()[:16]
 
+    @not_converted
     def pixels(self, number: Any) -> tf.Tensor:
         """Reads the pixels of a block."""
         return self.view.read(tf.gather(tf.constant(self.regions), number))
 
+    @not_converted
     def cut(self, number: Any, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """Cuts the patches of a block, as `Slide.patches` describes them."""
         begin, end = tf.unstack(
@@ -102,6 +106,7 @@ class Grid(NamedTuple):
             "position": position,
         }
 
+    @not_converted
     def block(self, number: Any) -> dict[str, tf.Tensor]:
         """Reads the patches of a block."""
         return self.cut(number, self.pixels(number))

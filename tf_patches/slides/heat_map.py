@@ -1,14 +1,12 @@
 """A score for each patch of a slide, laid out over the slide."""
 
 import contextlib
-import os
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.arguments import Integers, Mode
 from tf_patches.slides.grid import Grid, blocks_of, read_count
 from tf_patches.slides.job import Job
 from tf_patches.slides.models import (
@@ -22,7 +20,15 @@ from tf_patches.slides.outputs import runs
 from tf_patches.slides.progress import progress_bar
 from tf_patches.slides.service import find_dispatcher, served
 from tf_patches.slides.slide import Slide, open_slide
-from tf_patches.slides.tissue import Mask
+from tf_patches.typing import (
+    Array,
+    FilePath,
+    Integers,
+    Mask,
+    Model,
+    SlideMode,
+    SlidePadding,
+)
 
 
 class HeatMap(NamedTuple):
@@ -42,19 +48,19 @@ class HeatMap(NamedTuple):
 
 
 def score(
-    slide: Any,
-    model: Any,
+    slide: Slide | FilePath | Array,
+    model: Model,
     size: Integers,
     stride: Integers | None = None,
     *,
     batch_size: int = 32,
-    output: str | os.PathLike[str] | None = None,
+    output: FilePath | None = None,
     resume: bool = False,
     service: str | None = None,
     progress: bool = True,
-    padding: Literal["VALID", "SAME"] = "VALID",
-    mode: Mode = "CONSTANT",
-    mask: Mask = None,
+    padding: SlidePadding = "VALID",
+    mode: SlideMode = "CONSTANT",
+    mask: Mask | None = None,
     min_mask_ratio: float = 0.1,
     level: int | None = None,
     mpp: float | None = None,

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import invalid
+from tf_patches.dispatch import not_converted
 
 # A level this near to the resolution asked for is taken as it is.
 TOLERANCE = 0.05
@@ -74,6 +75,7 @@ class View(NamedTuple):
     def cols(self) -> int:
         return max(1, int(self.source.levels[self.level].cols / self.scale))
 
+    @not_converted
     def read(self, region: Any) -> tf.Tensor:
         """Reads `[row, col, rows, cols]`; the background lies outside of the slide.
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_patches.arguments import invalid
+from tf_patches.dispatch import not_converted
 from tf_patches.slides.grid import Grid, blocks_of
 
 _ROUNDS = 3
@@ -77,7 +78,7 @@ def find_dispatcher(service: Any) -> str:
 def _distributed(grid: Grid, numbers: set[int], service: str) -> tf.data.Dataset:
     """The pixels of blocks; patches are cut here, as they are several times as many."""
     data = tf.data.Dataset.from_tensor_slices(np.array(sorted(numbers), np.int64))
-    data = data.map(lambda number: (number, grid.pixels(number)))
+    data = data.map(not_converted(lambda number: (number, grid.pixels(number))))
     return data.apply(
         tf.data.experimental.service.distribute(
             processing_mode=tf.data.experimental.service.ShardingPolicy.DYNAMIC,

@@ -3,12 +3,13 @@
 import operator
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_patches.arguments import Integers, Mode, checked, invalid
+from tf_patches.arguments import checked, invalid
+from tf_patches.dispatch import not_converted
 from tf_patches.slides.grid import Grid, blocks_of, make_grid, read_count
 from tf_patches.slides.resolution import (
     Level,
@@ -17,7 +18,16 @@ from tf_patches.slides.resolution import (
     choose_view,
     read_number,
 )
-from tf_patches.slides.tissue import Mask, read_mask
+from tf_patches.slides.tissue import read_mask
+from tf_patches.typing import (
+    Array,
+    FilePath,
+    Integer,
+    Integers,
+    Mask,
+    SlideMode,
+    SlidePadding,
+)
 
 _WHITE = 255
 _FURTHEST = 2**40
@@ -112,6 +122,7 @@ class Slide:
         digest = self.properties.get("openslide.quickhash-1")
         return [self.name, digest, self._source.background.tolist()]
 
+    @not_converted
     def view(
         self,
         level: int | None = None,
@@ -121,12 +132,13 @@ class Slide:
         """The slide at one resolution: one of `level`, `mpp`, `power`; or level 0."""
         return choose_view(self._source, level, mpp, power, self.mpp, self.power)
 
+    @not_converted
     def read(
         self,
-        row: Any,
-        col: Any,
-        rows: Any,
-        cols: Any,
+        row: Integer | Array,
+        col: Integer | Array,
+        rows: Integer | Array,
+        cols: Integer | Array,
         *,
         level: int | None = None,
         mpp: float | None = None,
@@ -165,14 +177,15 @@ class Slide:
         ]
         return self.view(level, mpp, power).read(tf.stack(region))
 
+    @not_converted
     def grid(
         self,
         size: Integers,
         stride: Integers | None = None,
         *,
-        padding: Literal["VALID", "SAME"] = "VALID",
-        mode: Mode = "CONSTANT",
-        mask: Mask = None,
+        padding: SlidePadding = "VALID",
+        mode: SlideMode = "CONSTANT",
+        mask: Mask | None = None,
         min_mask_ratio: float = 0.1,
         level: int | None = None,
         mpp: float | None = None,
@@ -183,15 +196,16 @@ class Slide:
         wanted = read_mask(mask, self.thumbnail)
         return make_grid(view, size, stride, padding, mode, wanted, min_mask_ratio)
 
+    @not_converted
     def patches(
         self,
         size: Integers,
         stride: Integers | None = None,
         *,
         batch_size: int | None = None,
-        padding: Literal["VALID", "SAME"] = "VALID",
-        mode: Mode = "CONSTANT",
-        mask: Mask = None,
+        padding: SlidePadding = "VALID",
+        mode: SlideMode = "CONSTANT",
+        mask: Mask | None = None,
         min_mask_ratio: float = 0.1,
         level: int | None = None,
         mpp: float | None = None,
@@ -272,11 +286,11 @@ class Slide:
 
 
 def open_slide(
-    slide: Any,
+    slide: Slide | FilePath | Array,
     *,
     mpp: float | None = None,
     power: float | None = None,
-    background: Sequence[int] | None = None,
+    background: float | Sequence[float] | Array | None = None,
 ) -> Slide:
     """Opens a slide; `tf_patches.slides.open` is its public name."""
     if isinstance(slide, Slide):

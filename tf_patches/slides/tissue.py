@@ -1,13 +1,11 @@
 """Where the tissue of a slide is, and how much of it lies under a patch."""
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from tf_patches.arguments import invalid
-
-Mask: TypeAlias = Literal["otsu"] | np.ndarray | Callable[[np.ndarray], Any] | None
 
 
 def otsu_threshold(values: np.ndarray) -> float:
