@@ -15,9 +15,12 @@ LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test test-matrix bench bench-quick native-test lint format wheel clean
+.PHONY: build docs demo test test-matrix bench bench-quick native-test lint format wheel clean
 
 build: $(BIN)/.built
+
+docs: build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 demo: build
 	$(BIN)/python -m demo
