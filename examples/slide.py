@@ -28,11 +28,20 @@ def nuclei_fractions(patches: np.ndarray) -> np.ndarray:
     return is_nucleus.mean((1, 2), dtype=np.float32)
 
 
-def small_cnn(size: int) -> keras.Model:
-    """A model of patches `[batch, size, size, 3]`, 0 to 255, with scores 0 to 1."""
-    return keras.Sequential(
+def train(patches: np.ndarray, fractions: np.ndarray) -> keras.Model:
+    """Trains a small CNN to tell the fractions, the same way each time.
+
+    Args:
+      patches: `[count, size, size, 3]`, uint8.
+      fractions: `[count]`, 0 to 1.
+
+    Returns:
+      A model of `[count, size, size, 3]`, with scores `[count, 1]`.
+    """
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential(
         [
-            keras.Input([size, size, 3], dtype="uint8"),
+            keras.Input(patches.shape[1:], dtype="uint8"),
             keras.layers.Rescaling(1 / 255),
             keras.layers.Conv2D(8, 5, strides=5, activation="relu"),
             keras.layers.Conv2D(16, 3, strides=2, activation="relu"),
@@ -41,21 +50,20 @@ def small_cnn(size: int) -> keras.Model:
             keras.layers.Dense(1, activation="sigmoid"),
         ]
     )
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="mse")
+    model.fit(patches, fractions, batch_size=16, epochs=15, verbose=0)
+    return model
 
 
 def train_on_lower_half(
     slide: slides.Slide, size: int, stride: int, **tissue: Any
 ) -> keras.Model:
-    """Trains a model to tell how much of a patch is nuclei, the same way each time."""
+    """Trains a model to tell how much of a patch is nuclei."""
     half = slide.levels[0].rows // 2
     patches = slide.patches(size, stride, **tissue)
     lower = patches.filter(lambda patch: patch["position"][0] >= half)
     seen = np.stack([patch["patches"] for patch in lower])
-    keras.utils.set_random_seed(7)
-    model = small_cnn(size)
-    model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="mse")
-    model.fit(seen, nuclei_fractions(seen), batch_size=16, epochs=15, verbose=0)
-    return model
+    return train(seen, nuclei_fractions(seen))
 
 
 def agreement_on_upper_half(heat_map: slides.HeatMap, size: int, stride: int) -> float:

@@ -80,7 +80,7 @@ def train(retina: np.ndarray, mask: np.ndarray, steps: int) -> keras.Model:
     """Trains a segmenter, the same way each time."""
     keras.utils.set_random_seed(1)
     model = segmenter()
-    model.compile(optimizer=keras.optimizers.Adam(5e-3), loss="binary_crossentropy")
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="binary_crossentropy")
     model.fit(training_data(retina, mask, steps), shuffle=False, verbose=0)
     return model
 
