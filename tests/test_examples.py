@@ -19,9 +19,11 @@ def run(name, *arguments, **options):
     return program["main"](*arguments, **options)
 
 
-def test_every_program_is_run():
+def test_every_program_is_run_and_shown():
     tested = {"vit", "denoise", "vessels", "slide", "brain"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+    page = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")
+    assert all(f'--8<-- "examples/{name}.py"' in page for name in tested)
 
 
 def test_a_transformer_reads_digits(capsys):
