@@ -17,9 +17,12 @@ FUZZ := build/fuzz
 SECONDS ?= 60
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel clean
+.PHONY: build docs demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel clean
 
 build: $(BIN)/.built
+
+docs: build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 demo: build
 	$(BIN)/python -m demo

@@ -13,12 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import tf_patches
-from demo import builtin, cases, pictures, recipes, slides, stain, vessels
+from demo import builtin, cases, pictures, recipes, slides, stain
 from demo.comparison import Case, Outcome, compare
 from demo.images import enlarge, read_pictures
+from examples import slide as slide_example
+from examples import vessels
+from examples.denoise import in_tiles
 
 ENLARGEMENT = 8
-VESSEL_PATCHES, VESSEL_PATCH_SIZE = 384, 64
+VESSEL_STEPS = 200
 VESSEL_TILE_SIZE, OVERLAP, DETAIL = 160, 0.25, 300
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -70,7 +73,8 @@ def train_on_lower_half(slide: tf.Tensor, stained: tf.Tensor) -> keras.Model:
         tf_patches, slide[tf.newaxis, half:], size, stride, "SAME"
     )
     fractions = stain.stained_fractions(stained[half:], size, stride)
-    return stain.train_model(recipes.as_pictures(patches, size), fractions)
+    pictures_of_patches = tf.reshape(patches, [-1, size, size, 3])
+    return slide_example.train(pictures_of_patches, tf.reshape(fractions, [-1]))
 
 
 def agreement_on_upper_half(scores: tf.Tensor, stained: tf.Tensor) -> float:
@@ -83,11 +87,8 @@ def agreement_on_upper_half(scores: tf.Tensor, stained: tf.Tensor) -> float:
 
 def train_on_random_patches(retina: tf.Tensor) -> keras.Model:
     """Makes the model that finds vessels; it does not see the upper half."""
-    half = retina[retina.shape[0] // 2 :]
-    patches, masks, _ = recipes.balanced_patches(
-        half, vessels.vessel_pixels(half), VESSEL_PATCHES, VESSEL_PATCH_SIZE, [1, 2]
-    )
-    return vessels.train_model(patches, masks)
+    half = retina[retina.shape[0] // 2 :].numpy()
+    return vessels.train(half, vessels.vessel_pixels(half), VESSEL_STEPS)
 
 
 def vessels_in_tiles(model: keras.Model, retina: tf.Tensor) -> dict[str, np.ndarray]:
@@ -100,9 +101,7 @@ def vessels_in_tiles(model: keras.Model, retina: tf.Tensor) -> dict[str, np.ndar
         "averaged where they overlap": (overlapping, "average"),
         "weighted by a window": (overlapping, "gaussian"),
     }
-    return {
-        way: recipes.in_tiles(model, retina, *how).numpy() for way, how in ways.items()
-    }
+    return {way: in_tiles(model, retina, *how).numpy() for way, how in ways.items()}
 
 
 def seams(
@@ -111,7 +110,7 @@ def seams(
     """How far tiles are from what the model makes of the whole retina, on average."""
     space = retina.shape[:-1]
     even = [pixels + pixels % 2 for pixels in space]  # as the model needs
-    whole = recipes.in_tiles(model, retina, tf_patches.Tiling(space, even))
+    whole = in_tiles(model, retina, tf_patches.Tiling(space, even), "average")
     return [
         (way, float(np.abs(whole - vessels).mean())) for way, vessels in found.items()
     ]
@@ -171,7 +170,8 @@ def draw(
     found: Mapping[str, np.ndarray],
 ) -> list[Path]:
     """Writes the pictures; gives their paths."""
-    output.mkdir(parents=True, exist_ok=True)
+    small = output / "small"  # as README and the documentation show them
+    small.mkdir(parents=True, exist_ok=True)
     scored = pictures.ScoredSlide(
         picture=images["slide"].numpy(),
         pixels=slide.shape[0],
@@ -182,13 +182,15 @@ def draw(
     places = pictures.places_to_show(scores)
     slide_figure = pictures.slide_figure(scored, places, patches_at(places, slide))
     tiles_figure = draw_tiles(images["retina"], found)
+    random_figure = draw_random_patches(images["retina"])
     return [
         pictures.save(draw_patches(images["astronaut"]), output / "patches.png"),
-        pictures.save(draw_random_patches(images["retina"]), output / "random.png"),
+        pictures.save(random_figure, output / "random.png"),
         pictures.save(tiles_figure, output / "tiles.png"),
         pictures.save(slide_figure, output / "slide.png"),
-        pictures.save_small(slide_figure, output / "readme.png"),
-        pictures.save_small(tiles_figure, output / "readme_tiles.png"),
+        pictures.save_small(random_figure, small / "random.png"),
+        pictures.save_small(slide_figure, small / "slide.png"),
+        pictures.save_small(tiles_figure, small / "tiles.png"),
     ]
 
 
@@ -203,11 +205,18 @@ def draw_patches(picture: tf.Tensor) -> Figure:
 
 def draw_random_patches(picture: tf.Tensor) -> Figure:
     """A picture, random patches of it, and those of its mask."""
-    patches, masks, positions = recipes.balanced_patches(
-        picture, vessels.vessel_pixels(picture), count=16, size=96, seed=[1, 2]
+    mask = vessels.vessel_pixels(picture.numpy())
+    (patches, masks), positions, _ = tf_patches.stateless_random_patches(
+        (picture[tf.newaxis], mask[np.newaxis]),
+        count=16,
+        sizes=96,
+        seed=[1, 2],
+        flips="all",
+        weights=vessels.balance(mask)[np.newaxis],
+        return_positions=True,
     )
     return pictures.random_patches_figure(
-        picture.numpy(), patches.numpy(), masks.numpy(), positions.numpy()
+        picture.numpy(), patches[0].numpy(), masks[0].numpy(), positions[0].numpy()
     )
 
 

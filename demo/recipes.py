@@ -4,7 +4,7 @@ Those that TensorFlow's own op can do take `library` first, so that the demo can
 them with either. In code of your own, write `tf_patches` in its place.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -133,37 +133,6 @@ def labelled_crops(
     return tf.concat(crops, 0), tf.repeat(tf.range(len(crops)), count)
 
 
-def balanced_patches(
-    picture: tf.Tensor, mask: tf.Tensor, count: int, size: int, seed: Sequence[int]
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Random patches of a picture and its mask, of which half show what is rare.
-
-    Args:
-      picture: `[rows, cols, depth]`.
-      mask: `[rows, cols, 1]`, integers from 0. Each is as likely in the middle of a
-        patch as any other.
-      count: How many patches.
-      size: The rows, and cols, of a patch.
-      seed: Two integers.
-
-    Returns:
-      The patches of the picture and of the mask, `[count, size, size, depth]`, flipped
-      alike; and where they begin, `[count, 2]`.
-    """
-    labels = tf.cast(mask[..., 0], tf.int32)
-    times = tf.cast(tf.math.bincount(labels), tf.float32)
-    (patches, masks), positions, _ = tf_patches.stateless_random_patches(
-        (picture[tf.newaxis], mask[tf.newaxis]),
-        count,
-        size,
-        seed,
-        flips="all",
-        weights=tf.gather(1 / times, labels)[tf.newaxis],
-        return_positions=True,
-    )
-    return patches[0], masks[0], positions[0]
-
-
 def cnn_batch(library: Any, images: tf.Tensor, size: int) -> tf.Tensor:
     """Every patch as an example of its own: `[batch * count, size, size, depth]`."""
 
@@ -210,37 +179,6 @@ def fit_vit(
     model.fit(images, labels, batch_size=30, epochs=5, verbose=0)
     yield tf.concat([tf.reshape(weight, [-1]) for weight in model.get_weights()], 0)
     yield model(images)
-
-
-# A picture or a volume of any size, in tiles that overlap.
-
-
-def in_tiles(
-    model: Callable[[tf.Tensor], tf.Tensor],
-    image: tf.Tensor,
-    tiling: tf_patches.Tiling,
-    blend: str = "gaussian",
-    tiles_at_once: int = 16,
-) -> tf.Tensor:
-    """What a model makes of an image, tile by tile, without seams.
-
-    Args:
-      model: Makes `[tiles, rows, cols, values]` of `[tiles, rows, cols, depth]`; of a
-        volume, with planes.
-      image: `[rows, cols, depth]`, or `[planes, rows, cols, depth]`.
-      tiling: How tiles cover the image.
-      blend: What becomes of pixels under several tiles.
-      tiles_at_once: How many tiles the model is given at once.
-
-    Returns:
-      `[rows, cols, values]`, or `[planes, rows, cols, values]`.
-    """
-    every = tf.range(tiling.count)
-    made = [
-        model(tiling.cut(image[tf.newaxis], every[first : first + tiles_at_once])[0])
-        for first in range(0, tiling.count, tiles_at_once)
-    ]
-    return tiling.merge(tf.concat(made, 0)[tf.newaxis], blend)[0]
 
 
 # A slide, with more patches than memory holds.

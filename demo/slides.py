@@ -15,12 +15,10 @@ import numpy as np
 import tensorflow as tf
 import tifffile
 from rich.console import Console
-from skimage.color import rgb2hed
-from skimage.filters import threshold_otsu
 
 import tf_patches
-from demo import stain
 from demo.cases import SLIDE_SIZE, SLIDE_STRIDE
+from examples.slide import train_on_lower_half
 from tf_patches import slides
 
 CACHE = Path(__file__).parents[1] / "build" / "demo"
@@ -62,7 +60,7 @@ def score_small(console: Console, path: Path, picture: tf.Tensor, folder: Path) 
         found = make_slide(folder / "small.tif", picture, side, [(2 * TILE, 2 * TILE)])
     slide = slides.open(found)
     with console.status("Training a small model on half of a slide in a file"):
-        model = train_on_lower_half(slide)
+        model = train_on_lower_half(slide, SLIDE_SIZE, SLIDE_STRIDE, **TISSUE)
     _score(console, slide, model, path, name)
     return path
 
@@ -192,24 +190,6 @@ def _write_level(
         metadata=None,
         subfiletype=subfiletype,
     )
-
-
-def train_on_lower_half(slide: slides.Slide) -> keras.Model:
-    """Trains a model to tell how much of a patch is nuclei."""
-    half = slide.levels[0].rows // 2
-    data = slide.patches(SLIDE_SIZE, SLIDE_STRIDE, **TISSUE)
-    data = data.filter(lambda patch: patch["position"][0] >= half)
-    patches = tf.stack([patch["patches"] for patch in data])
-    return stain.train_model(patches[tf.newaxis], nuclei_fractions(patches)[tf.newaxis])
-
-
-def nuclei_fractions(patches: tf.Tensor) -> tf.Tensor:
-    """How much of each patch took haematoxylin, the stain of nuclei."""
-    stained = rgb2hed(tf.cast(patches, tf.float32).numpy() / 255)[..., 0]
-    # Ink takes far more than any nucleus, and would move the threshold.
-    usual = np.clip(stained, *np.quantile(stained, [0.01, 0.99]))
-    is_nucleus = stained > threshold_otsu(usual)
-    return tf.constant(is_nucleus.mean((1, 2)), tf.float32)
 
 
 def _memory(field: str) -> int:

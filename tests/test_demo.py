@@ -22,7 +22,6 @@ from demo import (
     recipes,
     slides,
     stain,
-    vessels,
 )
 from demo.comparison import compare, same_bits
 
@@ -40,7 +39,7 @@ def small_pictures(pictures, monkeypatch):
     small = {name: picture[-SMALL:, :SMALL] for name, picture in pictures.items()}
     monkeypatch.setattr(job, "read_pictures", lambda: small)
     monkeypatch.setattr(job, "ENLARGEMENT", 2)
-    monkeypatch.setattr(job, "VESSEL_PATCHES", 16)
+    monkeypatch.setattr(job, "VESSEL_STEPS", 1)
     monkeypatch.setattr(slides, "real_slide", lambda: None)
     monkeypatch.setattr(slides, "LARGE_SIDE", 3000)
     return small
@@ -102,17 +101,6 @@ def test_stain_is_brown_not_blue_or_white():
     np.testing.assert_array_equal(stained[..., 0], np.repeat([[1], [0], [0]], 100, 1))
 
 
-def test_vessels_are_dark_lines_but_not_the_rim(pictures):
-    vessels_of_retina = vessels.vessel_pixels(pictures["retina"])[..., 0].numpy()
-    assert 0.05 < vessels_of_retina.mean() < 0.2
-    green = pictures["retina"][..., 1].numpy()
-    tissue = np.s_[300:1100, 500:1100]
-    is_vessel = vessels_of_retina[tissue] == 1
-    assert green[tissue][is_vessel].mean() < green[tissue][~is_vessel].mean() - 5
-    radii = np.hypot(*(np.indices(green.shape) - 705))
-    assert not vessels_of_retina[radii > 695].any()
-
-
 # The recipes.
 
 
@@ -153,40 +141,6 @@ def test_labelled_crops_are_of_their_pictures():
     crops, labels = recipes.labelled_crops(pictures, size=4, count=9)
     assert crops.shape == (18, 4, 4, 1)
     np.testing.assert_array_equal(crops[:, 0, 0, 0], labels + 5)
-
-
-def test_balanced_patches_show_what_is_rare_half_of_the_time():
-    mask = np.zeros([60, 80, 1], np.uint8)
-    mask[20:25, 30:35] = 1
-    picture = tf.cast(tf.concat([mask, mask + 1], -1), tf.float32)
-    patches, masks, positions = recipes.balanced_patches(
-        picture, tf.constant(mask), count=400, size=9, seed=[3, 4]
-    )
-    np.testing.assert_array_equal(patches, tf.concat([masks, masks + 1], -1))
-    rows, cols = positions.numpy().T + 4
-    np.testing.assert_array_equal(masks[:, 4, 4, 0], mask[rows, cols, 0])
-    assert 160 < np.sum(masks[:, 4, 4]) < 240
-
-
-def test_tiles_of_a_model_that_errs_near_their_border():
-    """As one with zeros around its tiles: a crop does not read what is wrong."""
-    image = random_image(50, 37, depth=3)
-
-    def model(tiles):
-        return tf.nn.avg_pool2d(tiles, 3, 1, "SAME") * tf.ones([3])
-
-    whole = model(image[tf.newaxis])[0][1:-1, 1:-1]
-    given = []
-
-    def counting(tiles):
-        given.append(len(tiles))
-        wrong = tf.pad(tiles[:, 1:-1, 1:-1], [(0, 0), (1, 1), (1, 1), (0, 0)])
-        return model(wrong)
-
-    tiling = tf_patches.Tiling(image.shape[:-1], 16, overlap=8)
-    made = recipes.in_tiles(counting, image, tiling, "crop", tiles_at_once=10)
-    assert given == [10, 10, 4]
-    np.testing.assert_allclose(made[2:-2, 2:-2], whole[1:-1, 1:-1], rtol=1e-6)
 
 
 # Slides in files.
@@ -303,15 +257,16 @@ def test_run_prints_a_row_per_case_and_writes_the_pictures(
     for title, taken, expected in steps:
         assert title in screen
         assert taken == expected, title
-    written = sorted(output.iterdir())
-    assert [path.name for path in written] == [
+    written = sorted(output.rglob("*.png"))
+    assert [str(path.relative_to(output)) for path in written] == [
         "heat_map.png",
         "large.png",
         "patches.png",
         "random.png",
-        "readme.png",
-        "readme_tiles.png",
         "slide.png",
+        "small/random.png",
+        "small/slide.png",
+        "small/tiles.png",
         "tiles.png",
     ]
     for path in written:
@@ -345,8 +300,3 @@ def test_main_passes_output_and_exit_status_on(tmp_path, monkeypatch):
 
 def test_help_names_the_option():
     assert "--output" in python_output("-m", "demo", "--help", cwd=ROOT)
-
-
-@pytest.mark.parametrize("name", ["readme.png", "readme_tiles.png"])
-def test_readme_pictures_are_small(name):
-    assert (ROOT / "demo" / name).stat().st_size < 300_000

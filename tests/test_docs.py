@@ -1,21 +1,29 @@
-"""The examples in README.md and in docstrings run, and give what they print."""
+"""The examples in README.md, docs/ and docstrings run, and give what they print."""
 
 import doctest
 import importlib
 import inspect
+import os
 import pkgutil
 import re
+import shlex
+import sys
 import textwrap
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from child import child_output, python_output
+from skimage import data
+from slides_made import pyramid, write_slide
 
 import tf_patches
-from tf_patches import slides
+from tf_patches import __main__, layers, slides
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON_BLOCK = re.compile(r"^( *)```python *\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
@@ -77,9 +85,19 @@ def test_public_names_have_an_example(name):
     assert ">>>" in inspect.getdoc(getattr(tf_patches, name))
 
 
-def _readme_script():
-    """The blocks of README.md as one program, on the lines where they stand."""
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("module", [tf_patches, slides, layers])
+def test_public_names_are_in_the_api_pages(module):
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
+    names = getattr(
+        module, "__all__", ["ExtractPatches", "FoldPatches", "RandomPatches"]
+    )
+    assert {f"{module.__name__}.{name}" for name in names} <= documented
+
+
+def _python_of(path):
+    """The blocks of a page as one program, on the lines where they stand."""
+    text = path.read_text(encoding="utf-8")
     script = ""
     for block in PYTHON_BLOCK.finditer(text):
         lines_above = text.count("\n", 0, block.start(2))
@@ -88,8 +106,95 @@ def _readme_script():
     return script
 
 
-def test_readme(tmp_path):
-    script = _readme_script()
-    assert "import tf_patches" in script
-    (tmp_path / "README.py").write_text(script, encoding="utf-8")
-    python_output("README.py", cwd=tmp_path)
+def run_page(path):
+    """Runs the blocks of a page; `print(x)  # text` must print the text."""
+    script = _python_of(path)
+    lines = script.splitlines()
+
+    def checked_print(*values):
+        line = lines[sys._getframe(1).f_lineno - 1]
+        printed = " ".join(map(str, values))
+        assert line.endswith(f"  # {printed}"), f"{line} prints {printed}"
+
+    variables = {"__name__": "__main__", "print": checked_print}
+    exec(compile(script, str(path), "exec"), variables)
+
+
+def run_pages(folder):
+    """Runs README.md and all of docs/ in one process; the last accelerate it."""
+    os.chdir(folder)
+    make_what_pages_read()
+    pages = [page for page in PAGES if _python_of(page)]
+    pages.sort(key=lambda page: "accelerate()" in _python_of(page))
+    for page in pages:
+        run_page(page)
+    assert tf_patches.is_accelerated()
+
+
+def make_what_pages_read():
+    """A slide, enlarged, and a model of its patches."""
+    picture = np.repeat(np.repeat(data.immunohistochemistry(), 2, 0), 2, 1)
+    write_slide("slide.svs", pyramid(picture, 4))
+    average = keras.layers.GlobalAveragePooling2D()
+    model = keras.Sequential(
+        [keras.Input([299, 299, 3]), average, keras.layers.Dense(1)]
+    )
+    model.save("model.keras")
+
+
+def test_pages(tmp_path):
+    code = "import sys, test_docs; test_docs.run_pages(sys.argv[1])"
+    child_output(code, tmp_path, cwd=Path(__file__).parent)
+
+
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _commands():
+    for page in PAGES:
+        for block in SHELL_BLOCK.findall(page.read_text(encoding="utf-8")):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("python -m tf_patches "):
+                    yield shlex.split(line)[3:]
+
+
+def test_commands():
+    """What pages write in a shell is what the command line understands."""
+    commands = list(_commands())
+    names = {given[0] for given in commands}
+    assert names >= {"run", "convert", "heatmap", "predict", "slide-worker"}
+    for given in commands:
+        if given[0] != "run":  # whose other arguments are those of a program
+            __main__._parser().parse_args(given)
+
+
+LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
+
+
+def _anchors(path):
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings
+    }
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links(name):
+    """Links lead to files and headings; `make docs` checks those of docs/."""
+    page = ROOT / name
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        path = ROOT / target if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path), f"{target}#{anchor}"
+
+
+def test_pictures_are_drawn_anew(tmp_path):
+    """The script draws all pictures that it has drawn, and each of them is small."""
+    script = ROOT / "docs" / "pictures" / "draw.py"
+    python_output(script, tmp_path, PYTHONPATH=str(ROOT))
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {path.name for path in script.parent.glob("*.svg")}
+    for path in script.parent.iterdir():
+        assert path.stat().st_size < 300_000, path

@@ -81,6 +81,8 @@ def test_sdist(sources, tmp_path):
         "custom_ops/exports.map",
         "benchmarks/*",
         "demo/*",
+        "docs/**/*",
+        "examples/*",
         ".ci/run",
     )
     assert {"custom_ops/geometry/patch_grid.h", "README.md", "LICENSE"} <= needed

@@ -9,7 +9,7 @@ import tensorflow as tf
 from compare import assert_same_bits
 
 import tf_patches
-from demo import recipes
+from examples.denoise import in_tiles
 
 ONES = [1, 1, 1, 1]
 
@@ -175,7 +175,7 @@ def test_a_model_of_a_brain_in_blocks(brain, blend):
         return model(blocks)
 
     tiling = tf_patches.Tiling(volume.shape[:-1], 32, overlap=0.25)
-    made = recipes.in_tiles(counting, volume, tiling, blend, tiles_at_once=100)
+    made = in_tiles(counting, volume, tiling, blend, tiles_at_once=100)
     assert given == [100] * 6 + [40]  # of 8 * 10 * 8 blocks
     np.testing.assert_allclose(made, model(volume), rtol=1e-6)
 
@@ -183,7 +183,7 @@ def test_a_model_of_a_brain_in_blocks(brain, blend):
 def test_a_volume_smaller_than_a_block():
     volume = tf.reshape(tf.range(24.0), [2, 3, 4, 1])
     tiling = tf_patches.Tiling(volume.shape[:-1], 8, stride=4)
-    made = recipes.in_tiles(tf.sqrt, volume, tiling)
+    made = in_tiles(tf.sqrt, volume, tiling, "gaussian")
     np.testing.assert_allclose(made, tf.sqrt(volume), rtol=1e-6)
 
 
