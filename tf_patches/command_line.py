@@ -30,7 +30,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _without_program_arguments(arguments: Sequence[str]) -> Sequence[str]:
-    """What is for us: the arguments of a program may look like ours."""
+    """Our own arguments: the arguments of a program may look like ours."""
     if arguments[:1] != ["run"]:
         return arguments
     return arguments[:3] if arguments[1:2] == ["-m"] else arguments[:2]
@@ -69,7 +69,7 @@ def _add_convert(commands: Any) -> None:
     )
     add = convert.add_argument
     add("source", metavar="IN", help="the folder of a SavedModel, or a .keras file")
-    add("out", metavar="OUT", help="the folder to write, which is new or empty")
+    add("out", metavar="OUT", help="the folder to write: new or empty")
     add(
         "--plain",
         action="store_true",
@@ -78,6 +78,6 @@ def _add_convert(commands: Any) -> None:
     add(
         "--inputs",
         metavar="FILE.npz",
-        help="what to run the models on: arrays named FUNCTION/ARGUMENT, as "
+        help="inputs for both models: arrays named FUNCTION/ARGUMENT, such as "
         "serve/images (default: random numbers)",
     )

@@ -1,7 +1,7 @@
 """Gradients of the ops, made of the ops.
 
-The gradient of extraction is the fold, that of the fold is extraction, so
-derivatives of any order are defined.
+The gradient of extraction is the fold, and the gradient of the fold is extraction. So
+derivatives of any order exist.
 """
 
 import math
@@ -73,13 +73,13 @@ def _extract_patches_at_gradient(
 
 
 class _Fold(NamedTuple):
-    """A fold with a reduction or weights, wherever its patches lie.
+    """A fold with a reduction or weights, on a grid or at positions.
 
-    Numbers of 16 bits come in float32, as the ops weight them.
+    Numbers of 16 bits are float32 here, as inside the ops.
     """
 
-    values: tf.Tensor  # of patches, with an axis of their own for taps and depth
-    weights: tf.Tensor | None  # as values have them
+    values: tf.Tensor  # of patches, with separate axes for taps and depth
+    weights: tf.Tensor | None  # of values
     is_wanted_at_weights: bool
     extract: Callable[[tf.Tensor], tf.Tensor]  # values out of images
     cover: Callable[[], tf.Tensor]  # the sum of weights, of one channel
@@ -88,7 +88,7 @@ class _Fold(NamedTuple):
 def _at_values(
     op: tf.Operation, gradient: tf.Tensor, fold: _Fold
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """The gradients at the values of a fold, and at each of their weights if asked for.
+    """The gradients of the values of a fold, and of each weight if it is asked for.
 
     With `E` the extraction and `F` the fold of sums, its adjoint: the sum is
     `F(w p)`, so its gradient at `p` is `w E(g)`, at `w` `p E(g)`. The mean is
@@ -111,13 +111,13 @@ def _at_values(
 
 
 def _is_wanted(op: tf.Operation, *inputs: int) -> bool:
-    """Whether the gradient at any of some inputs is: only eager tapes say no."""
+    """Whether the gradient of any of these inputs is: only eager tapes say no."""
     skipped = getattr(op, "skip_input_indices", None) or ()
     return not set(inputs) <= set(skipped)
 
 
 def _like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-    """A gradient as that of a tensor: of its dtype and shape."""
+    """A gradient with the dtype and shape of a tensor."""
     gradient = tf.reshape(gradient, _shape_of(tensor))
     return tf.cast(gradient, tensor.dtype)
 
@@ -145,7 +145,7 @@ def _fold_patches_at_gradient(op: tf.Operation, gradient: Any) -> list[Any]:
 
 
 def _at_most(op: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
-    """The gradient at values of which those that are equal to the image share it."""
+    """The gradient of a maximum or minimum: values equal to the pixel share it."""
     is_chosen = tf.equal(op.inputs[0], _extract_there(op, op.outputs[0]))
     gradient = wide(gradient)
     count = _sum_there(op, tf.cast(is_chosen, gradient.dtype))
@@ -182,7 +182,7 @@ def _extract_there(op: tf.Operation, images: tf.Tensor) -> tf.Tensor:
 
 
 def _sum_there(op: tf.Operation, values: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
-    """The sum of values where an op folds patches, perhaps with window and profiles."""
+    """The sum of values where an op folds patches; `weights`: window and profiles."""
     _, positions, flips, image_shape, *_ = op.inputs
     none = tf.constant([], values.dtype)
     return ops.tf_patches_fold_patches_at(
@@ -221,7 +221,7 @@ def _grid_fold(op: tf.Operation) -> _Fold:
     taps = math.prod(grid["ksizes"])
 
     def split(patches: tf.Tensor) -> tf.Tensor:
-        """Patches with an axis for taps, and another for depth."""
+        """Patches with separate axes for taps and depth."""
         shape = tf.shape(patches, out_type=tf.int64)
         ends = tf.stack([tf.constant(taps, tf.int64), shape[-1] // taps])
         return tf.reshape(patches, tf.concat([shape[:-1], ends], 0))

@@ -17,10 +17,10 @@ _PACKAGE = "tf_patches"
 
 
 class _WholeName(str):
-    """A name that is found by nothing shorter.
+    """A name that only the whole name finds.
 
-    When it loads a function of the user's that is not registered, Keras takes any
-    object whose name ends in `>` and the function's own name.
+    To load a user's function that is not registered, Keras takes any object whose name
+    ends in `>` and the name of the function.
     """
 
     __slots__ = ()
@@ -30,7 +30,7 @@ class _WholeName(str):
 
 
 def _register(value: Any) -> Any:
-    """Registers what `.keras` files name; those of version 0.1.0 by its name there."""
+    """Registers an object for `.keras` files, and by its name in files of 0.1.0."""
     name = value.__name__
     keras.saving.get_custom_objects()[_WholeName(f"{_PACKAGE}>{name}")] = value
     return keras.saving.register_keras_serializable(_PACKAGE, f"{_PACKAGE}.{name}")(
@@ -56,9 +56,9 @@ def _spec(tensor: Any) -> Any:
 
 
 def output_spec(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The Keras tensors that `call` makes of arguments that hold Keras tensors.
+    """The Keras tensors that `call` returns for arguments that hold Keras tensors.
 
-    As Keras finds it, but TensorFlow's errors come through as they are.
+    Keras does the same, but wraps TensorFlow's errors.
     """
     arguments = args, kwargs
     symbolic = [x for x in keras.tree.flatten(arguments) if _is_symbolic(x)]
@@ -118,7 +118,7 @@ class ExtractPatchesAt(_PatchOperation):
 
 
 class _FoldOperation(_PatchOperation):
-    """An op that makes images of a shape."""
+    """An op that makes images of a given shape."""
 
     def __init__(
         self, image_shape: Any = None, name: str | None = None, **grid: Any
@@ -132,7 +132,7 @@ class _FoldOperation(_PatchOperation):
 
     @classmethod
     def of(cls, image_shape: Any, name: str | None, **grid: Any) -> Callable[..., Any]:
-        """The op of a shape, which is an input where it is of Keras tensors."""
+        """The op for a shape, which is an input if it holds Keras tensors."""
         image_shape = read_dimensions(image_shape)
         if not any_symbolic(image_shape=image_shape):
             return cls(image_shape, name, **grid)

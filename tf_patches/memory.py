@@ -13,11 +13,11 @@ _MOST_BYTES = (1 << 63) - 1
 def clear_result_cache() -> int:
     """Gives the memory that is kept for large results back to the system.
 
-    Results of 4 MB and more leave their memory to the next ones: the first touch
-    of fresh memory often costs more than filling it. An eighth of the memory that
-    the process may use, and no more than 4 GB, is kept, or what
-    `TF_PATCHES_RESULT_CACHE_MB` in the environment says. Linux takes it back where
-    memory is short. Tensors that are in use stay as they are.
+    Results of 4 MB and more leave their memory to the next results, because the first
+    touch of fresh memory often takes longer than filling it. Up to an eighth of the
+    memory that the process may use is kept, and at most 4 GB, or as much as
+    `TF_PATCHES_RESULT_CACHE_MB` in the environment says. Linux takes it back if memory
+    is short. Tensors that are in use do not change.
 
     Returns:
       How many bytes were given back.

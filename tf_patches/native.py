@@ -12,8 +12,8 @@ import tensorflow as tf
 
 _FOLDER = Path(__file__).parent
 _BUILD_INFO = _FOLDER / "_build_info.json"
-_NEEDED = ("tensorflow", "xla")  # of what is in it
-# Without isolation, to compile against the TensorFlow that is running.
+_NEEDED = ("tensorflow", "xla")  # keys of the file
+# Without isolation it compiles against the TensorFlow that is running.
 _REBUILD = (
     'pip install "setuptools>=77" && '
     "pip install --force-reinstall --no-deps --no-build-isolation ."
@@ -46,7 +46,7 @@ def _read_build_info() -> dict[str, Any]:
         raise ImportError(
             f"Python runs in {_FOLDER.parent}, where the sources of tf_patches hide "
             f"the installed package in {hidden}. Change to another folder, or run "
-            "python -P (Python 3.11 or newer), which leaves the folder out."
+            "python -P (Python 3.11 or newer), which does not search this folder."
         )
     raise ImportError(
         f"tf_patches has not been compiled: {_BUILD_INFO.name} in {_FOLDER} "
@@ -55,7 +55,7 @@ def _read_build_info() -> dict[str, Any]:
 
 
 def _hidden_installation() -> Path | None:
-    """Another tf_patches that Python would find, if it did not find this first."""
+    """Another tf_patches, which this one hides from Python."""
     for entry in sys.path:
         package = Path(entry or ".", _FOLDER.name).resolve()
         if package != _FOLDER.resolve() and (package / _BUILD_INFO.name).is_file():
@@ -71,8 +71,8 @@ def _load_ops() -> ModuleType:
 
     Raises:
       ImportError: If the library is missing, cannot be loaded, or was built
-        against another minor version of TensorFlow (whose C++ interface holds
-        within a minor version, not across).
+        against another minor version of TensorFlow. TensorFlow's C++ interface
+        changes between minor versions.
     """
     built = _read_build_info()["tensorflow"]
     if _minor(built) != _minor(tf.__version__):
@@ -89,7 +89,7 @@ def _load_ops() -> ModuleType:
 
 
 def _refuse_another_copy(library: str) -> None:
-    """TensorFlow has one op of a name, and ends the process at XLA's second."""
+    """A second copy of the ops would end the process when XLA registers them."""
     for module in list(sys.modules.values()):
         members = getattr(module, "__dict__", {})
         if "tf_patches_extract_patches" not in members:
@@ -103,7 +103,7 @@ def _refuse_another_copy(library: str) -> None:
 
 
 def load_override() -> None:
-    """Registers our kernel for TensorFlow's op, once: there is no way back."""
+    """Registers our kernel for TensorFlow's op. This cannot be undone."""
     functions.TfPatchesOverrideBuiltin()
 
 
@@ -125,10 +125,10 @@ def _minor(version: str) -> list[str]:
 
 
 def _load_xla() -> str:
-    """Loads what XLA compiles the ops with, after the ops.
+    """Loads the library with which XLA compiles the ops. Load the ops first.
 
     Returns:
-      "built", or the sentence that says why there is no such library.
+      "built", or a sentence that says why there is no such library.
     """
     built = _read_build_info()["xla"]
     if built != "built":

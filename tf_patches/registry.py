@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-# The attributes of where patches lie, on a grid and at positions. The constant outside
-# of images has no gradient.
+# The attributes that place patches on a grid and at positions. The constant outside of
+# images is not among them: it has no gradient.
 GRID = ("ksizes", "strides", "rates", "padding", "explicit_paddings", "mode")
 PLACES = ("sizes", "rates", "mode")
 

@@ -1,8 +1,7 @@
 """Runs a program as Python does, with TensorFlow's own op accelerated.
 
-Both functions return the exit status that Python would, except that of a program that
-exits itself: `SystemExit` is raised as it is. Exceptions that a program leaves
-uncaught are printed as Python prints them.
+Both functions return Python's exit status. If a program exits by itself, `SystemExit`
+is raised as it is. Uncaught exceptions of a program are printed as Python prints them.
 """
 
 import builtins
@@ -99,7 +98,7 @@ def _report_errors(program: Callable[[], object]) -> int:
 
 
 def _from_the_program_on(traceback: TracebackType | None) -> TracebackType | None:
-    """Without this file's frames, which Python's own report does not have."""
+    """A traceback without the frames of this file."""
     while traceback and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
     return traceback

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_FAILED = 1  # argparse exits with 2 for what cannot be meant
+_FAILED = 1  # argparse exits with 2 for wrong usage
 _INTERRUPTED = 130  # as shells have it
-# What TensorFlow puts around an op's own message.
+# TensorFlow's additions around the message of an op.
 _AROUND = re.compile(r"^\{\{function_node [^}]*\}\} ?| ?\[Op:[^\]]*\].*$", re.DOTALL)
 
 
@@ -47,13 +47,13 @@ def _sentence(error: Exception) -> str:
 
 
 def _advice(given: argparse.Namespace) -> str:
-    """How to go on, if something was done."""
+    """How to go on, if there are results so far."""
     out = getattr(given, "out", None)
     if out is None or not Path(f"{out}.progress").exists():
         return ""
     return (
-        f" What is done is kept in {out}.partial: the same command with --resume"
-        " goes on."
+        f" Results so far are kept in {out}.partial. To go on, run the same command"
+        " with --resume."
     )
 
 
@@ -74,13 +74,14 @@ def _add_heatmap(commands: Any) -> None:
         choices=["CONSTANT", "REFLECT", "SYMMETRIC", "EDGE"],
         default="CONSTANT",
         type=str.upper,
-        help="what patches show outside of the slide (default: its background)",
+        help="what patches show outside of the slide (default: CONSTANT, the slide's "
+        "background)",
     )
     add("--overlay", metavar="PNG", help="a picture of the scores over the slide")
     add(
         "--service",
         metavar="grpc://HOST:PORT",
-        help="a dispatcher of tf.data service, whose slide-workers read the slide",
+        help="a tf.data service dispatcher, whose slide-workers read the slide",
     )
     _add_common(heatmap, batch_size=32, min_mask_ratio=0.1)
 
@@ -123,20 +124,18 @@ def _add_common(
     resolution.add_argument("--mpp", type=_positive, help="or micrometres a pixel")
     resolution.add_argument("--power", type=_positive, help="or the objective's power")
     add = parser.add_argument
-    add("--slide-mpp", type=_positive, help="what the slide has, if it does not say so")
-    add("--slide-power", type=_positive, help="likewise")
-    add("--mask", choices=["otsu"], help="only where there is stained tissue")
+    add("--slide-mpp", type=_positive, help="micrometres a pixel at level 0")
+    add("--slide-power", type=_positive, help="the objective's power at level 0")
+    add("--mask", choices=["otsu"], help="score only stained tissue")
     add(
         "--min-mask-ratio",
         type=_ratio,
         default=min_mask_ratio,
         metavar="0..1",
-        help=f"how much must lie under the mask (default: {min_mask_ratio})",
+        help=f"the part that must lie under the mask (default: {min_mask_ratio})",
     )
-    add(
-        "--batch-size", type=_count, default=batch_size, help=f"(default: {batch_size})"
-    )
-    add("--resume", action="store_true", help="go on where the same command stopped")
+    add("--batch-size", type=_count, default=batch_size, help=f"default: {batch_size}")
+    add("--resume", action="store_true", help="continue where the same command stopped")
     add("--quiet", action="store_true", help="show no progress")
 
 
@@ -148,7 +147,7 @@ def _add_dispatcher(commands: Any) -> None:
         "its address. It shares the blocks of a slide out among slide-workers.",
     )
     dispatcher.add_argument(
-        "--port", type=int, default=0, help="(default: any that is free)"
+        "--port", type=int, default=0, help="default: any free port"
     )
 
 
@@ -157,11 +156,11 @@ def _add_worker(commands: Any) -> None:
         "slide-worker",
         help="start a worker of tf.data service that can read slides",
         description="Starts a worker, which runs until it is stopped. It opens slides "
-        "by the paths that they have where they are scored.",
+        "by the same paths as the process that scores them.",
     )
     add = worker.add_argument
     add("--dispatcher", required=True, metavar="HOST:PORT")
-    add("--port", type=int, default=0, help="(default: any that is free)")
+    add("--port", type=int, default=0, help="default: any free port")
 
 
 def _heatmap(given: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""How `tf.vectorized_map` and jacobians map the ops: all turns at once, in no loop."""
+"""How `tf.vectorized_map` and jacobians map the ops: all turns at once."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,20 +13,20 @@ from tf_patches.weights import counted, outer_product, wide
 
 try:
     from tensorflow.python.ops.parallel_for import pfor
-except ImportError:  # It is private. Without it TensorFlow maps ops in a loop.
+except ImportError:  # The module is private. Without it TensorFlow uses a loop.
     pfor = None
 
 _RegisterPFor = getattr(pfor, "RegisterPFor", None)
 
 
 def _merge_batch(stacked: tf.Tensor) -> tf.Tensor:
-    """Makes one batch of the batches of all turns."""
+    """Joins the batches of all turns into a single batch."""
     shape = tf.shape(stacked, out_type=tf.int64)
     return tf.reshape(stacked, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
 
 
 def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
-    """Makes of one batch the batches of all turns, as `stacked` has them."""
+    """Splits a batch into the batches of all turns, which `stacked` has."""
     batches = tf.shape(stacked, out_type=tf.int64)[:2]
     shape = tf.shape(merged, out_type=tf.int64)[1:]
     return tf.reshape(merged, tf.concat([batches, shape], 0))
@@ -35,12 +35,12 @@ def _split_batch(merged: tf.Tensor, stacked: tf.Tensor) -> tf.Tensor:
 def register_extraction(
     name: str, extract: Callable[..., tf.Tensor], names: Sequence[str]
 ) -> None:
-    """Has the op `name`, run by `extract`, do all turns as one batch.
+    """Makes the op `name` do all turns as one batch.
 
     Args:
       name: The op.
-      extract: The function that runs it, on images and keywords.
-      names: The attributes that make the keywords.
+      extract: The function that runs the op, on images and keyword arguments.
+      names: The attributes that become keyword arguments.
     """
 
     @register(_RegisterPFor, name)
@@ -58,7 +58,7 @@ register_extraction(
 
 
 def _common_shape(image_shapes: tf.Tensor) -> tf.Tensor:
-    """The shape of every turn's images: results of one shape are stacked."""
+    """The shape of the images of every turn. It must be the same, to stack results."""
     same = tf.debugging.assert_equal(
         image_shapes,
         image_shapes[:1],
@@ -80,7 +80,7 @@ def _fold_turns(
     patches: tf.Tensor,
     image_shape: tf.Tensor,
 ) -> tf.Tensor:
-    """The images of all turns, of patches of all turns, folded as one batch."""
+    """The images of all turns, from the patches of all turns, folded as one batch."""
     turns = tf.shape(patches, out_type=tf.int64)[0]
     merged = tf.concat([[turns * image_shape[0]], image_shape[1:]], 0)
     images = fold(_merge_batch(patches), merged)
@@ -140,9 +140,9 @@ def _fold_weighted_turns(
     weights: tf.Tensor,
     reduction: bytes,
 ) -> tf.Tensor:
-    """Images of turns that have weights of their own: an op has weights for all.
+    """Images of turns that each have their own weights, which an op cannot take.
 
-    As the op makes them, by folds of products and of weights.
+    They are folds of products, divided by folds of weights, as in the op.
     """
     dtype = values.dtype
     values, weights = wide(values), wide(weights)
@@ -170,8 +170,8 @@ def _convert_extract_patches_at(pfor_input: Any) -> Any:
         places = _places_of_batch(pfor_input, tf.shape(images, out_type=tf.int64)[1])
         patches = extract(_merge_batch(images), *places)
         return pfor.wrap(_split_batch(patches, images), True)
-    # All turns cut the same images, which are not copied: patches of one turn follow
-    # those of another.
+    # All turns cut the same images, so images are not copied. The patches of a turn
+    # follow the patches of the turn before.
     batch = tf.shape(images, out_type=tf.int64)[0]
     patches = extract(images, *_places_of_count(pfor_input, batch))
     shape = tf.shape(patches, out_type=tf.int64)
@@ -233,11 +233,11 @@ def _weights_of_turns(pfor_input: Any, sizes: Sequence[int]) -> tf.Tensor:
 
 
 def _places_of_batch(pfor_input: Any, batch: tf.Tensor) -> list[tf.Tensor]:
-    """Positions and flips of images that are one batch of those of all turns."""
+    """Positions and flips for the images of all turns as a single batch."""
     places = []
     for index in (1, 2):
         place, is_stacked, _ = pfor_input.input(index)
-        if is_stacked or place.shape.rank not in (1, 2):  # not of all images, or none
+        if is_stacked or place.shape.rank not in (1, 2):  # images differ
             place = _merge_batch(_of_every_turn(pfor_input, index, batch))
         places.append(place)
     return places
@@ -248,7 +248,7 @@ def _places_of_count(pfor_input: Any, batch: tf.Tensor) -> list[tf.Tensor]:
     places = []
     for index in (1, 2):
         place, is_stacked, _ = pfor_input.input(index)
-        if is_stacked or place.shape.rank != 1:  # not none
+        if is_stacked or place.shape.rank != 1:  # they are given
             turns = _of_every_turn(pfor_input, index, batch)
             shape = tf.shape(turns, out_type=tf.int64)
             place = tf.reshape(

@@ -50,34 +50,36 @@ def to_builtin(
     """Converts a model to a SavedModel that runs without this package.
 
     Extraction becomes TensorFlow's own `ExtractImagePatches` or `ExtractVolumePatches`
-    where these do the same, otherwise a function of TensorFlow's ops: of signals, of
-    what lies outside of images if it is not zero, of explicit padding, of volumes with
+    if they do the same. Otherwise it becomes a function of TensorFlow's ops: for
+    signals, explicit padding, modes and constants other than zeros, and volumes with
     rates or of unknown extents. Folding becomes a function that sums in the same order.
-    With `plain`, all become reshapes, transposes, slices, gathers and additions, for
-    TFLite, ONNX and other formats. Both models are run and must give the same bits
-    before anything appears in `out_dir`.
+    With `plain`, all ops become reshapes, transposes, slices, gathers and additions,
+    for TFLite, ONNX and other formats. Both models are run. `out_dir` appears only if
+    they give the same bits.
 
     Args:
       model: A Keras model, the path of a `.keras` file, or a SavedModel's folder.
-      out_dir: The folder to write, which must not exist or be empty.
-      inputs: What to run the models on, `{function: {argument: value}}`, by names of
-        signatures or functions (in Keras models: `serve`). By default, all functions
-        that hold the ops are run on random numbers.
-      plain: Whether to use only operations that every exporter knows. Any batch,
-        planes, rows and cols work; known ones make smaller, faster models. An image too
-        small for a VALID patch then gives no patches, not an error.
+      out_dir: The folder to write. It must be new or empty.
+      inputs: What to run the models on, `{function: {argument: value}}`. Functions are
+        named by signature or attribute (in Keras models: `serve`). By default, all
+        functions that hold the ops are run on random numbers.
+      plain: Whether to use only operations that every exporter knows. Batch, planes,
+        rows and cols may be unknown; known sizes make smaller, faster models. An image
+        that is too small for a VALID patch then gives no patches instead of an error.
 
     Returns:
       A `Conversion`: how many nodes of each op were `converted`, and the names of the
-      functions that were `checked`; it warns of those that no two runs do alike.
+      functions that were `checked`. Functions whose results differ from run to run are
+      named in a warning.
 
     Raises:
-      ConversionError: A ValueError: if the model is damaged, holds none of the ops, ops
-        at positions or folds with weights or means, or links to files elsewhere; if a
-        fold adds more than 4096 values to a pixel, or has a mode other than CONSTANT
-        and images of unknown planes, rows or cols, as has `tf.extract_volume_patches`
-        with `plain`; if inputs cannot be generated (pass `inputs`); if results differ.
-      OSError: If there is no model, or something at `out_dir`.
+      ConversionError: A ValueError: if the model is damaged, holds none of the ops, or
+        links to files elsewhere; if it holds ops at positions, or folds with weights or
+        means; if a fold adds more than 4096 values to a pixel; if planes, rows or cols
+        are unknown in a fold with a mode other than CONSTANT, or in
+        `tf.extract_volume_patches` with `plain`; if inputs cannot be generated (pass
+        `inputs`); or if results differ.
+      OSError: If there is no model, or if `out_dir` exists and is not empty.
 
     Examples:
       >>> import tempfile
@@ -110,7 +112,7 @@ def to_builtin(
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Makes one sentence of what TensorFlow, Keras and users' code may raise."""
+    """Raises errors of TensorFlow, Keras and users' code as one sentence."""
     try:
         yield
     except ConversionError:

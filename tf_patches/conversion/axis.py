@@ -1,7 +1,7 @@
 """How patches lie along one axis of images, in numbers or in tensors of a graph.
 
-What depends on the image's extent is a number, or an array of numbers, if the extent
-is known while a function is traced; a tensor otherwise.
+If the image's extent is known while a function is traced, everything is a number or an
+array of numbers; otherwise a tensor.
 """
 
 import math
@@ -14,7 +14,7 @@ from tf_patches.conversion import ConversionError
 
 
 class AxisSpec(NamedTuple):
-    """What the attributes of an op say of an axis."""
+    """The attributes of an op for an axis."""
 
     size: int
     stride: int
@@ -35,7 +35,7 @@ class Axis(NamedTuple):
     count: Any  # patches
     before: Any  # pixels from the first patch to the image
     mode: str
-    reaches_outside: bool  # or may
+    reaches_outside: bool  # or may reach outside
 
     @classmethod
     def of(cls, image: Any, spec: AxisSpec) -> "Axis":
@@ -64,7 +64,7 @@ class Axis(NamedTuple):
     def take_taps(self, images: tf.Tensor, axis: int) -> tf.Tensor:
         """The pixels under all taps of the first patch, of the second, and so on.
 
-        What is shown outside follows the image's pixels, if it is needed.
+        If they are needed, pixels outside follow the image's pixels.
         """
         side_by_side = (self.stride, self.rate) == (self.size, 1)
         if side_by_side and not self.reaches_outside:
@@ -95,7 +95,7 @@ class Axis(NamedTuple):
     def covers(self) -> list[Any]:
         """`patch * size + tap` over each pixel, vector by vector in the fold's order.
 
-        It is `count * size` if a pixel has fewer.
+        A pixel with fewer values has `count * size` instead.
         """
         if tf.is_tensor(self.image):
             return self._computed_covers()
@@ -152,6 +152,6 @@ def _maximum(a: Any, b: Any) -> Any:
 
 
 def _modulo(a: Any, b: Any) -> Any:
-    """As Python has it, also where an exporter's remainder has the sign of `a`."""
+    """Python's remainder, even if an exporter's remainder has the sign of `a`."""
     remainder = a % b
     return _where(remainder < 0, remainder + b, remainder)

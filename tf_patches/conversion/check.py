@@ -13,14 +13,14 @@ import tensorflow as tf
 
 from tf_patches.conversion import ConversionError, explained, graph
 
-# What unknown extents may be: the first, those between, the last; likely ones first.
+# Guesses for unknown extents: the first, those between, the last; likely guesses first.
 _EXTENTS = list(product((2, 1), (32, 64, 224, 299), (3, 1, 4, 64)))
 
 
 def same_results(
     original: Path, converted: Path, ops: Sequence[str], given: Mapping | None
 ) -> list[str]:
-    """Runs the functions `given`, or all that held `ops`; returns those compared."""
+    """Runs the functions `given`, or all that hold `ops`; returns what was compared."""
     _, functions = _load(original)
     if given is None:
         held = {name: f for name, f in functions.items() if _holds(f, ops)}
@@ -28,7 +28,7 @@ def same_results(
     else:
         inputs = {name: _given(name, functions, given[name]) for name in given}
     if not inputs:
-        raise ConversionError("No function can be run that holds the ops to convert")
+        raise ConversionError("No function that holds the ops can be run")
     with explained("The model fails on the inputs"):
         expected = _run(original, inputs)
     with explained("The converted model fails"):
@@ -38,7 +38,7 @@ def same_results(
         again = _run(original, inputs)
         if wrong := [name for name in differing if again[name] == expected[name]]:
             raise ConversionError(f"The converted model gives other results: {wrong}")
-        random = f"Not compared, as results differ from run to run: {differing}"
+        random = f"Not compared, because results differ from run to run: {differing}"
         warnings.warn(random, stacklevel=2)
     return [name for name in inputs if name not in differing]
 
@@ -49,7 +49,7 @@ def _holds(function: Any, ops: Sequence[str]) -> bool:
 
 
 def _load(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """A model, and its functions by name: signatures, then those of all its parts."""
+    """A model, and its functions by name: signatures, then functions of all parts."""
 
     def walk(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         for name, child in sorted(tf.train.TrackableView.children(part).items()):
@@ -67,7 +67,7 @@ def _load(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def _run(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The bits of all results, of a model just loaded: running may change it."""
+    """The bits of all results. Loads the model anew, because running may change it."""
     model, functions = _load(folder)
     results = {name: _bits(_call(functions[name], inputs[name])) for name in inputs}
     parts = tf.train.TrackableView(model).descendants()
@@ -76,7 +76,7 @@ def _run(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _specs(function: Any) -> dict[str, Any]:
-    """What a function takes, by name."""
+    """The arguments of a function, by name."""
     flat = tf.nest.flatten(function.structured_input_signature)
     specs = [leaf for leaf in flat if isinstance(leaf, tf.TypeSpec)]
     # Ragged and sparse ones have no name.
