@@ -58,8 +58,8 @@ else:
 
 
 if _sys.modules.get("keras"):
-    # TensorFlow imports Keras where it is installed. A `.keras` file finds only
-    # what is registered by the time that it is loaded.
+    # TensorFlow imports Keras 3 if it is installed. A `.keras` file finds only what was
+    # registered before. `tf_keras`, for TF_USE_LEGACY_KERAS=1, is not supported.
     _import_module("tf_patches.layers")
 
 if _is_wanted():

@@ -88,8 +88,8 @@ def extract_patches(
       images: A tensor `[batch, rows, cols, depth]`, or a tensor with one or three axes
         of space. Its dtype is bool, bfloat16, float16, float32, float64, complex64,
         complex128, or a signed or unsigned integer of 8 to 64 bits. Or anything that
-        converts to such a tensor, or a `KerasTensor` in a Keras functional model. A
-        single image needs a batch axis: `image[tf.newaxis]`.
+        converts to such a tensor, or a `KerasTensor` in a functional model of Keras 3
+        (not of `tf_keras`). A single image needs a batch axis: `image[tf.newaxis]`.
       sizes: The pixels in a patch: an int for all axes of space; an int for each axis,
         `[rows, cols]`; or TensorFlow's list, `[1, rows, cols, 1]`. A list, a tuple or a
         NumPy array. If the rank of `images` is unknown, only TensorFlow's list can be

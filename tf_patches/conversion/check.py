@@ -109,7 +109,7 @@ def _tensor(value: Any, spec: Any) -> Any:
 
 
 def _generated(name: str, function: Any) -> list[tf.Tensor]:
-    """The first inputs that a function takes."""
+    """Generates inputs until the function accepts them."""
     specs = _specs(function)
     reason = ""
     for extents in _EXTENTS:
@@ -118,7 +118,7 @@ def _generated(name: str, function: Any) -> list[tf.Tensor]:
             tensors = [_random(random, spec, extents) for spec in specs.values()]
             _call(function, tensors)
             return tensors
-        except Exception as error:  # of any class, as the model is the user's
+        except Exception as error:  # of any class: the model is the user's
             reason = reason or textwrap.shorten(str(error), 600)
     raise ConversionError(
         f"Could not generate inputs to check {name}: {reason}. Pass "

@@ -14,13 +14,13 @@ import tensorflow as tf
 from tf_patches.conversion import ConversionError
 from tf_patches.conversion.axis import Axis, AxisSpec
 
-_MOST_ADDITIONS = 4096  # which take seconds to trace and to load
+_MOST_ADDITIONS = 4096  # more take too long to trace and to load
 
 
 def extract_patches(
     images: tf.Tensor, specs: Sequence[AxisSpec], constant: bytes = b""
 ) -> tf.Tensor:
-    """As `tf_patches.extract_patches`; `constant` as the op has it."""
+    """Does what `tf_patches.extract_patches` does; `constant` is the op's attribute."""
     batch, *space, depth = _shape(images)
     axes = [Axis.of(extent, spec) for extent, spec in zip(space, specs, strict=True)]
     images = _append(images, [axis.needs_constant for axis in axes], constant)
@@ -43,7 +43,7 @@ def fold_patches(
     space: Sequence[int | None],
     specs: Sequence[AxisSpec],
 ) -> tf.Tensor:
-    """As `tf_patches.fold_patches`; `space` has the extents that are known."""
+    """Does what `tf_patches.fold_patches` does; `space` has the known extents."""
     given = tf.cast(image_shape[1:-1], tf.int32)
     extents = [given[i] if extent is None else extent for i, extent in enumerate(space)]
     axes = [Axis.of(extent, spec) for extent, spec in zip(extents, specs, strict=True)]
@@ -56,9 +56,9 @@ def fold_patches(
     batch, *_, patch_depth = _shape(patches)
     depth = patch_depth // math.prod(axis.size for axis in axes)
     taps = _append(_part_axes(patches, axes, batch, depth), [True] * len(axes))
-    # TensorFlow's optimiser adds in an order of its own, and leaves out zeros, unless
-    # zeros are read from a tensor, sums wait for each other, and a reshape parts them
-    # from what comes after.
+    # TensorFlow's optimiser would change the order of additions and remove zeros. It
+    # does not if zeros are read from a tensor, sums wait for each other, and a reshape
+    # follows them.
     zero = taps[(slice(1), *[-1] * (len(axes) - 1), slice(-1, None))]
     lines = [
         [batch * math.prod(extents[:i]), *_shape(taps)[i + 1 : -1], depth]
@@ -71,7 +71,7 @@ def fold_patches(
 def _part_axes(
     patches: tf.Tensor, axes: Sequence[Axis], batch: Any, depth: Any
 ) -> tf.Tensor:
-    """The taps of the first patch, of the second, and so on, along every axis."""
+    """The taps of the first patch, of the second patch, and so on, along every axis."""
     counts, sizes = [axis.count for axis in axes], [axis.size for axis in axes]
     rest = depth
     for i in reversed(range(1, len(axes))):
@@ -86,9 +86,10 @@ def _part_axes(
 def _add(
     images: tf.Tensor, taps: tf.Tensor, covers: list[list[Any]], lines: list[list[Any]]
 ) -> tf.Tensor:
-    """Adds to `images` what lies over each pixel, the first patch first.
+    """Adds the values over each pixel to `images`, the first patch first.
 
-    `covers` are those of the axes that are left, `lines` the shapes of taps after each.
+    `covers` belong to the remaining axes, `lines` are the shapes of taps after each
+    axis.
     """
     for cover in covers[0]:
         if lines:
@@ -114,7 +115,7 @@ def _append(
 
 
 def _shape(tensor: tf.Tensor) -> list[Any]:
-    """A tensor's extents: ints where they are known."""
+    """A tensor's extents: ints if they are known."""
     known = tensor.shape.as_list()
     return [tf.shape(tensor)[i] if n is None else n for i, n in enumerate(known)]
 

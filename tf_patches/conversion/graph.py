@@ -21,14 +21,14 @@ IMAGES, VOLUMES = BUILT_IN
 
 
 def all_nodes(graph: Message) -> Iterator[Message]:
-    """The nodes of a GraphDef, and those of its functions."""
+    """The nodes of a GraphDef and of its functions."""
     yield from graph.node
     for function in graph.library.function:
         yield from function.node_def
 
 
 def replace_ops(meta_graph: Message, ops: Iterable[str]) -> None:
-    """Replaces ops in place: extraction by a built-in op, if those may stay."""
+    """Replaces ops in place: extraction by a built-in op, if built-in ops may stay."""
     graph = meta_graph.graph_def
     _replace(graph.node, {}, ops, graph.library)
     for function in list(graph.library.function):
@@ -53,7 +53,7 @@ def _output(value: str, calls: set[str]) -> str:
 def _replace(
     nodes: Iterable[Message], arguments: dict, ops: Iterable[str], library: Message
 ) -> set[str]:
-    """Replaces nodes; returns the names of those that became calls."""
+    """Replaces nodes; returns the names of nodes that became calls."""
     attributes = arguments | {node.name: node.attr for node in nodes}
     calls = set()
     for node in nodes:
@@ -80,7 +80,7 @@ def _built_in(node: Message) -> str | None:
         return IMAGES if padding != "SAME_UNCLAMPED" else None
     if len(axes) != 3 or dtype.is_complex or any(axis.rate > 1 for axis in axes):
         return None
-    # The two kinds of SAME differ where strides are larger than sizes.
+    # The two kinds of SAME differ if strides are larger than sizes.
     differs = padding == "SAME" and any(axis.stride > axis.size for axis in axes)
     # TensorFlow says that patches of unknown counts are four-dimensional.
     is_known = None not in _known_shape(node.attr, 5)[1:-1]
@@ -95,14 +95,14 @@ def _use_instead(node: Message, built_in: str) -> None:
 
 
 def _keep(node: Message, names: Container[str]) -> None:
-    """Removes other attributes, except those that belong to every op."""
+    """Removes all other attributes, except attributes of every op."""
     for name in list(node.attr):
         if name not in names and not name.startswith("_"):
             del node.attr[name]
 
 
 def _call_instead(node: Message, shape: list, library: Message) -> None:
-    """Makes of a node the call of a function for its attributes and shapes."""
+    """Turns a node into a call of a function for its attributes and shapes."""
     if node.op == VOLUMES and len(_known_shape(node.attr, 5)) != 5:
         raise ConversionError(
             f"{VOLUMES} of unknown planes, rows or cols cannot be converted, as the "
@@ -112,7 +112,7 @@ def _call_instead(node: Message, shape: list, library: Message) -> None:
     axes, constant = _axes(node), _attributes(node)["constant_values"].s
     function: Any = partial(functions.extract_patches, specs=axes, constant=constant)
     if node.op == FOLD:
-        # As int64 is the default, it may have been left out.
+        # The default, int64, may have been left out.
         given = node.attr["Tshape"].type if "Tshape" in node.attr else tf.int64
         specs.append(tf.TensorSpec([len(axes) + 2], tf.as_dtype(given)))
         space = _known_shape(node.attr, len(axes) + 2)[1:-1]
@@ -132,7 +132,7 @@ def _call_instead(node: Message, shape: list, library: Message) -> None:
 
 
 def _axes(node: Message) -> list[AxisSpec]:
-    """What the attributes of an op, ours or TensorFlow's, say of the axes of space."""
+    """The axes of space, from the attributes of an op of ours or of TensorFlow's."""
     attributes = _attributes(node)
     sizes, strides = (attributes[name].list.i for name in ("ksizes", "strides"))
     rates = attributes["rates"].list.i or [1] * len(sizes)
@@ -146,12 +146,12 @@ def _axes(node: Message) -> list[AxisSpec]:
 
 
 def _attributes(node: Message) -> dict[str, Any]:
-    """Attributes by name; of those that a graph leaves out, empty values."""
+    """Attributes by name; empty values for attributes that a graph leaves out."""
     return defaultdict(attr_value_pb2.AttrValue, node.attr.items())
 
 
 def _known_shape(attributes: Any, rank: int) -> list[int | None]:
-    """What a graph says of the shape of a node's or an argument's only output."""
+    """The shape of the only output of a node or an argument, as far as it is known."""
     if "_output_shapes" in attributes:
         shapes = attributes["_output_shapes"].list.shape
         if len(shapes) == 1 and not shapes[0].unknown_rank:

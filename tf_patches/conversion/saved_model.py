@@ -18,7 +18,7 @@ _GRAPH = "saved_model.pb"
 
 @contextmanager
 def folder_of(model: Any) -> Iterator[Path]:
-    """The folder of a SavedModel, or one that a Keras model is exported to."""
+    """The folder of a SavedModel, or a folder with the export of a Keras model."""
     is_path = isinstance(model, (str, os.PathLike))
     if is_path and not Path(model).exists():
         raise FileNotFoundError(f"No such file or folder: {model}")
@@ -40,8 +40,8 @@ def folder_of(model: Any) -> Iterator[Path]:
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
-    """A folder to write, which gets to `out` when all went well."""
-    is_there = out.exists()  # empty: perhaps mounted, or someone's current folder
+    """A folder to write. It moves to `out` if nothing fails."""
+    is_there = out.exists()  # it is empty, but may be mounted or be a current folder
     missing = [folder for folder in out.parents if not folder.exists()]
     try:
         place = out if is_there else out.parent
@@ -56,13 +56,13 @@ def written(out: Path) -> Iterator[Path]:
                 made.rename(out)
     except BaseException:
         for folder in missing:
-            with suppress(OSError):  # others may have come to use it
+            with suppress(OSError):  # others may use it by now
                 folder.rmdir()
         raise
 
 
 def _move_parts(made: Path, out: Path) -> None:
-    # The graph goes last: without it, the other parts are no model.
+    # The graph moves last: without a graph the other parts are not a model.
     parts = sorted(made.iterdir(), key=lambda part: part.name == _GRAPH)
     try:
         for part in parts:
@@ -92,12 +92,12 @@ def convert(folder: Path, out: Path, ops: list[str]) -> dict[str, int]:
     if not counts:
         raise ConversionError(f"Nothing to convert: no {' and no '.join(ops)} in it")
     (out / _GRAPH).write_bytes(model.SerializeToString(deterministic=True))
-    (out / "fingerprint.pb").unlink(missing_ok=True)  # of the model that it was
+    (out / "fingerprint.pb").unlink(missing_ok=True)  # of the original model
     return counts
 
 
 def _refuse_others_of_ours(held: Iterable[str]) -> None:
-    """A model would need this package for them, so that converting it is no use."""
+    """Refuses ops that have no counterpart: the model would still need this package."""
     others = [op for op in held if op.startswith("TFPatches>") and op not in graph.OURS]
     if others:
         raise ConversionError(
@@ -107,7 +107,7 @@ def _refuse_others_of_ours(held: Iterable[str]) -> None:
 
 
 def _copy(folder: Path, out: Path) -> None:
-    """Copies files, with modes of their own, and nothing from outside the folder."""
+    """Copies files with new modes, and nothing from outside the folder."""
     for entry in sorted(folder.rglob("*")):  # does not follow links
         target = entry.resolve()
         if entry.is_dir() and not entry.is_symlink():
