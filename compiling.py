@@ -20,9 +20,9 @@ _INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 class BuildError(Exception):
-    """Says in one sentence what failed; `command` did."""
+    """Says in one sentence what failed: `command`, if there is any."""
 
-    def __init__(self, sentence, command):
+    def __init__(self, sentence, command=""):
         super().__init__(sentence)
         self.command = command
 
@@ -84,7 +84,10 @@ class Compiler:
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if "error:" in line]
             cause = errors[0] if errors else f"exit status {done.returncode}"
-            raise BuildError(f"it cannot be {verb} ({cause}).", shlex.join(command))
+            raise BuildError(
+                f"it cannot be {verb} with {self.headers_version} ({cause}).",
+                shlex.join(command),
+            )
 
     def version(self):
         command = [*self.command, "--version"]

@@ -43,6 +43,7 @@ LINK_FLAGS = [f"-Wl,--version-script={SOURCES / 'exports.map'}"]
 class Library:
     folders: list[str]
     link_flags: list[str] = field(default_factory=list)
+    needs: str = "."  # of TensorFlow's headers
     optional: bool = False
 
 
@@ -53,6 +54,7 @@ LIBRARIES = {
     "tf_patches._xla": Library(
         ["geometry", "kernels", "ffi", "xla"],
         link_flags=["-l:libtensorflow_cc.so.2", "-Wl,-z,defs"],
+        needs="xla/ffi/api/ffi.h",
         optional=True,
     ),
 }
@@ -142,18 +144,20 @@ class BuildLibraries(build_ext):
             flags=[*FLAGS, *own_flags(tensorflow), *flags_of_user("CXXFLAGS")],
             folder=str(SOURCES),
             headers=tensorflow.sysconfig.get_include(),
-            headers_version=f"{self._tensorflow} {tensorflow.version.GIT_VERSION}",
+            headers_version=f"TensorFlow {self._tensorflow}",
             objects=Path(self.objects),
         )
         self._link_flags = tensorflow.sysconfig.get_link_flags()
         self._unbuilt = {}
-        folders = [folder for lib in LIBRARIES.values() for folder in lib.folders]
+        folders = {
+            folder
+            for library in LIBRARIES.values()
+            for folder in library.folders
+            if self._has_headers_for(library)
+        }
         # What takes longest is first.
-        units = [
-            unit
-            for folder in {**HEADERS, **dict.fromkeys(folders)}
-            for unit in units_of(folder)
-        ]
+        order = sorted(folders, key=[*HEADERS, *sorted(folders)].index)
+        units = [unit for folder in order for unit in units_of(folder)]
         self._objects = self._compiler.compile_all(units, jobs)
         super().build_extensions()
         self._write_build_info()
@@ -170,11 +174,18 @@ class BuildLibraries(build_ext):
                 sys.exit(
                     f"tf_patches did not compile; the failing command: {error.command}"
                 )
-            reason = f"{error} TensorFlow is {self._tensorflow}."
-            self._unbuilt[ext.name] = reason
-            print(f"WARNING: {ext.name} is left out: {reason}", file=sys.stderr)
+            self._unbuilt[ext.name] = str(error)
+            print(f"WARNING: {ext.name} is left out: {error}", file=sys.stderr)
+
+    def _has_headers_for(self, library):
+        return Path(self._compiler.headers, library.needs).exists()
 
     def _link(self, library, path):
+        if not self._has_headers_for(library):
+            raise BuildError(
+                f"TensorFlow {self._tensorflow} has no {library.needs}, which comes "
+                "with TensorFlow 2.20 and newer."
+            )
         objects = []
         for unit in (unit for folder in library.folders for unit in units_of(folder)):
             result = self._objects[unit]

@@ -1024,7 +1024,7 @@ esac
 
 def test_build_where_the_headers_are_missing(tmp_path):
     """With no more than a warning; what an earlier build left is gone."""
-    for name in "setup.py", "pyproject.toml", "README.md", "LICENSE":
+    for name in "setup.py", "compiling.py", "pyproject.toml", "README.md", "LICENSE":
         shutil.copy(SOURCES / name, tmp_path)
     for name in "custom_ops", "tf_patches":
         shutil.copytree(SOURCES / name, tmp_path / name)

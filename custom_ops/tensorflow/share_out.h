@@ -4,12 +4,25 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "geometry/patch_grid.h"
 #include "kernels/share.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_patches {
+
+// Shares of `units` each, by the one way that this TensorFlow has: old ones have
+// the constructor alone, and new ones warn of it.
+template <typename Params>
+auto SharesOf(int64_t units, int) -> decltype(Params::Fixed(units)) {
+  return Params::Fixed(units);
+}
+template <typename Params>
+Params SharesOf(int64_t units, long) {
+  return Params(tsl::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize,
+                std::nullopt, units);
+}
 
 // Runs `work` on ranges that make up [0, units), on TensorFlow's threads.
 inline void ShareOut(tensorflow::OpKernelContext* context, int64_t units,
@@ -19,7 +32,7 @@ inline void ShareOut(tensorflow::OpKernelContext* context, int64_t units,
   const int64_t share = UnitsPerShare(units, bytes, threads->NumThreads());
   if (share >= units) return work({0, units});
   threads->ParallelFor(
-      units, tsl::thread::ThreadPool::SchedulingParams::Fixed(share),
+      units, SharesOf<tsl::thread::ThreadPool::SchedulingParams>(share, 0),
       [&work](int64_t begin, int64_t end) { work({begin, end}); });
 }
 
