@@ -20,7 +20,7 @@ from skimage import data
 from slides_made import pyramid, write_slide
 
 import tf_patches
-from tf_patches import __main__, layers, slides
+from tf_patches import command_line, layers, slides
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -164,8 +164,7 @@ def test_commands():
     names = {given[0] for given in commands}
     assert names >= {"run", "convert", "heatmap", "predict", "slide-worker"}
     for given in commands:
-        if given[0] != "run":  # whose other arguments are those of a program
-            __main__._parser().parse_args(given)
+        command_line.parse(given)
 
 
 LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")

@@ -80,12 +80,12 @@ def test_goes_on(files, tmp_path, capsys):
     with mock.patch.object(job.Job, "mark", full):
         assert run(files, "heatmap", "means.keras", out, *options) == 1
     assert capsys.readouterr().err == (
-        "OSError: [Errno 28] No space left on device What is done is kept in "
-        f"{out}.partial: the same command with --resume goes on.\n"
+        "OSError: [Errno 28] No space left on device Results so far are kept in "
+        f"{out}.partial. To go on, run the same command with --resume.\n"
     )
     with mock.patch.object(job.Job, "mark", side_effect=KeyboardInterrupt):
         assert run(files, "heatmap", "means.keras", out, *options, "--resume") == 130
-    assert capsys.readouterr().err.startswith("Interrupted. What is done is kept in")
+    assert capsys.readouterr().err.startswith("Interrupted. Results so far are kept in")
     assert run(files, "heatmap", "means.keras", out, *options, "--resume") == 0
     assert np.load(out).shape == (7, 10, 3)
 

@@ -1,5 +1,7 @@
 """Predictions for the pixels of a slide, merged of overlapping tiles as they come."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import itertools

@@ -1,5 +1,7 @@
 """Heat maps as others see them: a picture over the slide, cells for a viewer."""
 
+from __future__ import annotations
+
 import json
 import math
 import os

@@ -1,5 +1,7 @@
 """A score for each patch of a slide, laid out over the slide."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """A slide, whatever holds its pixels: its levels, its properties, its regions."""
 
+from __future__ import annotations
+
 import operator
 import os
 from collections.abc import Callable, Sequence
