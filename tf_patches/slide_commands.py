@@ -43,7 +43,8 @@ def _say(text: str) -> None:
 
 def _sentence(error: Exception) -> str:
     text = getattr(error, "message", str(error))  # of TensorFlow, without its class
-    return " ".join(_AROUND.sub("", text).split())
+    sentence = " ".join(_AROUND.sub("", text).split())
+    return sentence if sentence.endswith(".") else f"{sentence}."
 
 
 def _advice(given: argparse.Namespace) -> str:

@@ -12,8 +12,8 @@
 
 namespace tf_patches {
 
-// Shares of `units` each, by the one way that this TensorFlow has: old ones have
-// the constructor alone, and new ones warn of it.
+// Shares of `units` each, by the one way that this TensorFlow has: old ones
+// have the constructor alone, and new ones warn of it.
 template <typename Params>
 auto SharesOf(int64_t units, int) -> decltype(Params::Fixed(units)) {
   return Params::Fixed(units);
