@@ -80,7 +80,7 @@ def test_goes_on(files, tmp_path, capsys):
     with mock.patch.object(job.Job, "mark", full):
         assert run(files, "heatmap", "means.keras", out, *options) == 1
     assert capsys.readouterr().err == (
-        "OSError: [Errno 28] No space left on device Results so far are kept in "
+        "OSError: [Errno 28] No space left on device. Results so far are kept in "
         f"{out}.partial. To go on, run the same command with --resume.\n"
     )
     with mock.patch.object(job.Job, "mark", side_effect=KeyboardInterrupt):
