@@ -164,7 +164,7 @@ def test_commands():
     names = {given[0] for given in commands}
     assert names >= {"run", "convert", "heatmap", "predict", "slide-worker"}
     for given in commands:
-        command_line.parse(given)
+        assert command_line.parse(given).command == given[0]
 
 
 LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
