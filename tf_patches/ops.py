@@ -63,8 +63,8 @@ def extract_patches(
 
     - With padding VALID all patches lie inside the image. There are `(image - span) //
       stride + 1`. An image smaller than a patch, `image < span`, has no patches: the
-      result is empty. An image that is smaller by two strides or more, `span - image
-      >= 2 * stride`, is an error. TensorFlow does the same.
+      result is empty. An image that is smaller by two strides or more is an error, that
+      is, if `span - image >= 2 * stride`. TensorFlow does the same.
     - With SAME there are `out = ceil(image / stride)` patches. They need
       `pad = max((out - 1) * stride + span - image, 0)` pixels outside the image:
       `pad // 2` before it, the rest after it. These are the formulas of

@@ -294,7 +294,36 @@ def open_slide(
     power: float | None = None,
     background: float | Sequence[float] | Array | None = None,
 ) -> Slide:
-    """Opens a slide; `tf_patches.slides.open` is its public name."""
+    """Opens a slide: a file that OpenSlide reads, or an array.
+
+    The public name is `tf_patches.slides.open`. Files need the extra `slides`.
+
+    Args:
+      slide: The path of a file; or anything `[rows, cols, depth]` with a shape and
+        slices: a NumPy array or memory map, a zarr array, a tensor. A `Slide` is
+        returned as it is.
+      mpp: Micrometres a pixel of level 0, if the file does not say so or is wrong.
+      power: The power of the objective at level 0, likewise.
+      background: The color outside of the slide: a number, or a number for each
+        channel. By default the color that the file names, or white; 0 for arrays that
+        are not uint8.
+
+    Returns:
+      A `Slide`.
+
+    Raises:
+      tf.errors.NotFoundError: If there is no such file.
+      tf.errors.InvalidArgumentError: If an argument is out of range or has a wrong
+        shape, or if OpenSlide cannot read the file.
+      TypeError: If `slide` is no path and no array.
+
+    Examples:
+      >>> import numpy as np
+      >>> from tf_patches import slides
+      >>> slide = slides.open(np.zeros([300, 500, 3], np.uint8), mpp=0.5)
+      >>> slide.read(row=100, col=200, rows=64, cols=32, mpp=1.0).shape
+      TensorShape([64, 32, 3])
+    """
     if isinstance(slide, Slide):
         return slide
     read_number(mpp, "mpp")
