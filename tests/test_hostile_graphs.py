@@ -195,6 +195,13 @@ def in_function(graph, result):
     return outer
 
 
+def named(graph, name):
+    """The same with another name of its function, as a process has each name once."""
+    graph.library.function[0].signature.name = name
+    graph.node[-1].attr["f"].func.name = name
+    return graph
+
+
 def graphs():
     """Names, graphs, and what to feed them."""
     fed = {"images": IMAGES}
@@ -474,6 +481,7 @@ RUN = """
     import sys
     import tensorflow as tf
     import tf_patches
+    from tf_patches.slides import library
 
     def run(graph, fed):
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -481,10 +489,20 @@ RUN = """
             tf.graph_util.import_graph_def(definition, name="")
             return session.run("out:0", {f"{name}:0": fed[name] for name in fed})
 
+    def compiled(graph, fed):
+        definition = tf.compat.v1.GraphDef.FromString(graph)
+        imported = tf.compat.v1.wrap_function(
+            lambda: tf.graph_util.import_graph_def(definition, name=""), []
+        )
+        call = imported.prune([f"{name}:0" for name in fed], "out:0")
+        return tf.function(call, jit_compile=True, autograph=False)(
+            *map(tf.constant, fed.values())
+        )
+
     def load(path, images):
         return tf.saved_model.load(path).extract(images)
 
-    kind = {"graph": run, "saved model": load}
+    kind = {"graph": run, "compiled": compiled, "saved model": load}
     for name, how, *arguments in pickle.load(open(sys.argv[1], "rb")):
         print(name, end=" -> ", flush=True)
         try:
@@ -530,6 +548,31 @@ def test_graphs(tmp_path):
         assert ended.pop(name) == ended.pop(f"in a function {name}") == wanted
     accepted = {name for name in ended if not ended[name].startswith("refused")}
     assert not accepted
+
+
+def test_compiled_graphs(tmp_path):
+    """By XLA, of functions, whose shapes nobody looked at before."""
+    sound = {"ExtractPatches": (extract_graph(), {"images": IMAGES}, "patches")}
+    for op, (_, _, result) in OPS.items():
+        sound[op] = (*placed_graph(op), result)
+    rows = [row for row in [*graphs(), *placed_graphs()] if "in a function" in row[0]]
+    rows += [
+        (f"sound {name}", in_function(graph, result), fed)
+        for name, (graph, fed, result) in sound.items()
+    ]
+    ended = outcomes(
+        [
+            (name, "compiled", named(graph, f"f{i}").SerializeToString(), fed)
+            for i, (name, graph, fed) in enumerate(rows)
+        ],
+        tmp_path,
+    )
+    assert len(ended) == len(rows)
+    shapes = {"ExtractPatches": (1, 3, 3, 4), "ExtractPatchesAt": (1, 3, 2, 2, 1)}
+    for name in sound:
+        wanted = f"accepted: {shapes.get(name, (1, 4, 4, 1))}"
+        assert ended.pop(f"sound {name}") == wanted
+    assert {name for name in ended if not ended[name].startswith("refused")} == set()
 
 
 OF_OURS_ALONE = ("mode", "explicit_paddings", "constant_values")
