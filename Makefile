@@ -30,7 +30,7 @@ demo: build
 test: build
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-# A hundred thousand small calls and a thousand large ones of each kind: ten minutes.
+# A hundred thousand small calls and a thousand large ones of each kind: half an hour.
 test-leaks: build
 	$(BIN)/python tests/leaks.py 100000 1000
 
