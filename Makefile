@@ -22,7 +22,7 @@ FUZZ := build/fuzz
 SECONDS ?= 60
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: build docs demo test test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel wheels clean
+.PHONY: build docs demo test test-leaks test-matrix bench bench-quick native-test fuzz fuzz-check fuzz-programs fuzz-save lint format wheel wheels clean
 
 build: $(BIN)/.built
 
@@ -34,6 +34,10 @@ demo: build
 
 test: build
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+# A hundred thousand small calls and a thousand large ones of each kind: half an hour.
+test-leaks: build
+	$(BIN)/python tests/leaks.py 100000 1000
 
 # One after the other, as all build into the source folder.
 test-matrix:

@@ -187,15 +187,16 @@ expected = extract(images).numpy()
 # Of known rank: TensorFlow's own gradient needs it.
 known = tf.function(gradient, input_signature=[tf.TensorSpec([None] * 4)])
 gradients = known(images).numpy()
-running, changed = threading.Barrier(9), threading.Event()
+running, changed = threading.Barrier(64), threading.Event()
 
-def work(_):
+def work(number):
     def turn():
         np.testing.assert_array_equal(extract(images), expected)
         np.testing.assert_array_equal(known(images), gradients)
         np.testing.assert_array_equal(gradient(images), gradients)
-        fresh = tf.function(gradient)
-        np.testing.assert_array_equal(fresh(images), gradients)
+        if number % 10 == 0:  # tracing keeps the others waiting
+            fresh = tf.function(gradient)
+            np.testing.assert_array_equal(fresh(images), gradients)
     turn()
     running.wait()
     turns = 0
@@ -209,9 +210,9 @@ def change(_):
     running.wait()
     tf_patches.accelerate()
 
-with ThreadPoolExecutor(9) as pool:
-    workers = [pool.submit(work, i) for i in range(6)]
-    changers = [pool.submit(change, i) for i in range(3)]
+with ThreadPoolExecutor(64) as pool:
+    workers = [pool.submit(work, i) for i in range(60)]
+    changers = [pool.submit(change, i) for i in range(4)]
     for changer in changers:
         changer.result()
     changed.set()

@@ -195,6 +195,13 @@ def in_function(graph, result):
     return outer
 
 
+def named(graph, name):
+    """The same with another name of its function, as a process has each name once."""
+    graph.library.function[0].signature.name = name
+    graph.node[-1].attr["f"].func.name = name
+    return graph
+
+
 def graphs():
     """Names, graphs, and what to feed them."""
     fed = {"images": IMAGES}
@@ -474,6 +481,7 @@ RUN = """
     import sys
     import tensorflow as tf
     import tf_patches
+    from tf_patches.slides import library
 
     def run(graph, fed):
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -481,10 +489,20 @@ RUN = """
             tf.graph_util.import_graph_def(definition, name="")
             return session.run("out:0", {f"{name}:0": fed[name] for name in fed})
 
+    def compiled(graph, fed):
+        definition = tf.compat.v1.GraphDef.FromString(graph)
+        imported = tf.compat.v1.wrap_function(
+            lambda: tf.graph_util.import_graph_def(definition, name=""), []
+        )
+        call = imported.prune([f"{name}:0" for name in fed], "out:0")
+        return tf.function(call, jit_compile=True, autograph=False)(
+            *map(tf.constant, fed.values())
+        )
+
     def load(path, images):
         return tf.saved_model.load(path).extract(images)
 
-    kind = {"graph": run, "saved model": load}
+    kind = {"graph": run, "compiled": compiled, "saved model": load}
     for name, how, *arguments in pickle.load(open(sys.argv[1], "rb")):
         print(name, end=" -> ", flush=True)
         try:
@@ -532,6 +550,31 @@ def test_graphs(tmp_path):
     assert not accepted
 
 
+def test_compiled_graphs(tmp_path):
+    """By XLA, of functions, whose shapes nobody looked at before."""
+    sound = {"ExtractPatches": (extract_graph(), {"images": IMAGES}, "patches")}
+    for op, (_, _, result) in OPS.items():
+        sound[op] = (*placed_graph(op), result)
+    rows = [row for row in [*graphs(), *placed_graphs()] if "in a function" in row[0]]
+    rows += [
+        (f"sound {name}", in_function(graph, result), fed)
+        for name, (graph, fed, result) in sound.items()
+    ]
+    ended = outcomes(
+        [
+            (name, "compiled", named(graph, f"f{i}").SerializeToString(), fed)
+            for i, (name, graph, fed) in enumerate(rows)
+        ],
+        tmp_path,
+    )
+    assert len(ended) == len(rows)
+    shapes = {"ExtractPatches": (1, 3, 3, 4), "ExtractPatchesAt": (1, 3, 2, 2, 1)}
+    for name in sound:
+        wanted = f"accepted: {shapes.get(name, (1, 4, 4, 1))}"
+        assert ended.pop(f"sound {name}") == wanted
+    assert {name for name in ended if not ended[name].startswith("refused")} == set()
+
+
 OF_OURS_ALONE = ("mode", "explicit_paddings", "constant_values")
 
 
@@ -560,27 +603,39 @@ def test_graphs_of_the_accelerated_builtin(tmp_path):
     assert {name for name in ended if not ended[name].startswith("refused")} == set()
 
 
-@pytest.fixture(scope="module")
-def sound_model(tmp_path_factory):
-    module = tf.Module()
-    sizes, strides, rates = GRID["ksizes"], ONES, ONES
-    module.extract = tf.function(
-        lambda images: tf_patches.extract_patches(
-            images, sizes, strides, rates, "VALID"
-        ),
-        input_signature=[tf.TensorSpec(None)],
+def weigh_and_fold(images):
+    patches = tf_patches.extract_patches_at(images, [[0, 0], [-1, 2]], [2, 2])
+    folded = tf_patches.fold_patches_at(
+        patches, [[0, 0], [-1, 2]], [1, 4, 4, 1], reduction="mean"
     )
-    path = tmp_path_factory.mktemp("sound")
-    tf.saved_model.save(module, path)
-    return path
+    patches = tf_patches.extract_patches(folded, [2, 2])
+    window = [[1.0, 2.0], [3.0, 4.0]]
+    weighted = tf_patches.fold_patches(patches, [1, 4, 4, 1], [2, 2], weights=window)
+    return weighted + tf_patches.fold_patches(patches, [1, 4, 4, 1], [2, 2])
 
 
-def alter(path, attributes):
-    """Gives the op in a SavedModel other attributes."""
+MODELS = {
+    "patches": (
+        lambda images: tf_patches.extract_patches(
+            images, GRID["ksizes"], ONES, ONES, "VALID"
+        ),
+        {"ExtractPatches": [*ATTRIBUTES, *BORDERS, *CONSTANTS]},
+        "accepted: (1, 3, 3, 4)",
+    ),
+    "folds": (
+        weigh_and_fold,
+        {**WRONG_ATTRIBUTES, "FoldPatches": [*ATTRIBUTES, *BORDERS]},
+        "accepted: (1, 4, 4, 1)",
+    ),
+}
+
+
+def alter(path, op, attributes):
+    """Gives an op in a SavedModel other attributes."""
     proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     functions = proto.meta_graphs[0].graph_def.library.function
     nodes = [node for function in functions for node in function.node_def]
-    (node,) = (node for node in nodes if node.op == "TFPatches>ExtractPatches")
+    (node,) = (node for node in nodes if node.op == f"TFPatches>{op}")
     for name in attributes:
         if name in node.attr:  # no default is saved
             del node.attr[name]
@@ -588,16 +643,23 @@ def alter(path, attributes):
     path.write_bytes(proto.SerializeToString())
 
 
-def test_saved_models(sound_model, tmp_path):
-    rows = []
-    for number, attributes in enumerate([{}, *ATTRIBUTES, *BORDERS, *CONSTANTS]):
-        folder = tmp_path / str(number)
-        shutil.copytree(sound_model, folder)
-        alter(folder / "saved_model.pb", attributes)
-        rows.append((f"{attributes}", "saved model", str(folder), IMAGES))
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_models(name, tmp_path):
+    function, wrong, sound = MODELS[name]
+    module = tf.Module()
+    spec = tf.TensorSpec(None if name == "patches" else [1, 4, 4, 1])
+    module.extract = tf.function(function, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, tmp_path / "sound")
+    rows = [("sound", "saved model", str(tmp_path / "sound"), IMAGES)]
+    for op, edits in wrong.items():
+        for attributes in edits:
+            folder = tmp_path / str(len(rows))
+            shutil.copytree(tmp_path / "sound", folder)
+            alter(folder / "saved_model.pb", op, attributes)
+            rows.append((f"{op} {attributes}", "saved model", str(folder), IMAGES))
 
     ended = outcomes(rows, tmp_path)
     assert len(ended) == len(rows)
-    assert ended.pop("{}") == "accepted: (1, 3, 3, 4)"
+    assert ended.pop("sound") == sound
     accepted = {name for name in ended if not ended[name].startswith("refused")}
     assert not accepted

@@ -293,6 +293,30 @@ def test_two_replicas(tmp_path):
     )
 
 
+def test_fork_before_use():
+    """Both processes then have threads of their own, in tf.data as elsewhere."""
+    child_output(
+        """
+        import os
+        import tensorflow as tf
+        import tf_patches
+
+        child = os.fork()
+        images = tf.reshape(tf.range(4 * 200 * 210 * 3.0), [4, 200, 210, 3])
+        data = tf.data.Dataset.from_tensor_slices(images).batch(2)
+        data = data.map(lambda x: tf_patches.extract_patches(x, 5, 1, mode="EDGE"))
+        patches = tf.concat(list(data), 0)
+        folded = tf_patches.fold_patches(
+            patches, images.shape, 5, 1, mode="EDGE", reduction="mean"
+        )
+        assert tf.reduce_all(folded == images)
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        """
+    )
+
+
 def test_op_determinism(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     child_output(

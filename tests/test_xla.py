@@ -169,23 +169,26 @@ def fold_by_built_in(patches, shape, grid):
     return (sums.numpy() % 256).astype(np.uint8)
 
 
+def extract_and_fold(lowering, images, patches, shape, grid):
+    """Both compiled at once."""
+
+    def both(images, patches):
+        extracted = tf_patches.extract_patches(images, **grid)
+        return extracted, tf_patches.fold_patches(patches, shape, **grid)
+
+    return compiled(lowering, both, images, patches)
+
+
 @lowerings
 @pytest.mark.parametrize("dtype", ["uint8", "bfloat16", "float32", "complex128"])
 @pytest.mark.parametrize("shape, grid", LATTICES + SHARED_OUT)
 def test_equals_built_in(shape, grid, dtype, lowering):
     images = random_bits(shape, dtype, seed=1)
     patches = tf.image.extract_patches(images, **grid)
-    assert_same_bits(
-        compiled(lowering, lambda x: tf_patches.extract_patches(x, **grid), images),
-        patches,
-    )
-    patches = without_denormals(random_bits(patches.shape, dtype, seed=2))
-    assert_same_numbers(
-        compiled(
-            lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
-        ),
-        fold_by_built_in(patches, shape, grid),
-    )
+    others = without_denormals(random_bits(patches.shape, dtype, seed=2))
+    extracted, folded = extract_and_fold(lowering, images, others, shape, grid)
+    assert_same_bits(extracted, patches)
+    assert_same_numbers(folded, fold_by_built_in(others, shape, grid))
 
 
 # The first and the last pixels have many more values than the others.
@@ -211,17 +214,10 @@ def test_equals_the_same_without_xla(shape, grid, dtype, lowering):
     """Which other tests compare with oracles."""
     images = random_bits(shape, dtype, seed=1)
     patches = tf_patches.extract_patches(images, **grid)
-    assert_same_bits(
-        compiled(lowering, lambda x: tf_patches.extract_patches(x, **grid), images),
-        patches,
-    )
-    patches = without_denormals(random_bits(patches.shape, dtype, seed=2))
-    assert_same_numbers(
-        compiled(
-            lowering, lambda x: tf_patches.fold_patches(x, shape, **grid), patches
-        ),
-        tf_patches.fold_patches(patches, shape, **grid),
-    )
+    others = without_denormals(random_bits(patches.shape, dtype, seed=2))
+    extracted, folded = extract_and_fold(lowering, images, others, shape, grid)
+    assert_same_bits(extracted, patches)
+    assert_same_numbers(folded, tf_patches.fold_patches(others, shape, **grid))
 
 
 @pytest.mark.parametrize("shape, grid", ENDS)
