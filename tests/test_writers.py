@@ -57,7 +57,7 @@ def test_a_name_is_given_to_what_is_whole(name, folder):
     nothing, whole = watched.seen
     assert nothing is None
     assert whole == contents(path)
-    assert watched.calls > 100
+    assert watched.calls > 20
 
 
 @pytest.mark.parametrize("name", WRITERS)
