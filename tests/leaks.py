@@ -43,19 +43,11 @@ def mapped(images):
     return tf.vectorized_map(there_and_back, images[:, tf.newaxis])
 
 
-def refused(images):
-    try:
-        tf_patches.extract_patches(images, 3, strides=0)
-    except (ValueError, tf.errors.OpError):
-        return
-    raise AssertionError
-
-
+# Not calls that are refused: each of those leaves 0.6 KB, of TensorFlow's own ops too.
 KINDS = {
     "eager": there_and_back,
     "placed": placed,
     "gradient": gradient,
-    "refused": refused,
     "graph": tf.function(gradient),
     "graph of placed": tf.function(placed),
     "xla": tf.function(gradient, jit_compile=True),
