@@ -143,7 +143,7 @@ class BuildLibraries(build_ext):
             command=find_compiler(),
             flags=[*FLAGS, *own_flags(tensorflow), *flags_of_user("CXXFLAGS")],
             folder=str(SOURCES),
-            headers=tensorflow.sysconfig.get_include(),
+            headers=os.path.realpath(tensorflow.sysconfig.get_include()),
             headers_version=f"TensorFlow {self._tensorflow}",
             objects=Path(self.objects),
         )

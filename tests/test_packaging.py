@@ -1,5 +1,6 @@
 """What is built from the sources: an sdist, a wheel, or one clear message."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_SOURCES = [".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info"]
 NOT_SOURCES += ["build", "dist", "demo_output"]
 VERSION = tf_patches.__version__
+HEADERS = os.path.realpath(tf.sysconfig.get_include()).encode()
 
 
 @pytest.fixture
@@ -134,6 +136,8 @@ def check_contents(wheel):
         folder = f"tf_patches-{VERSION}.dist-info"
         metadata = Parser().parsestr(archive.read(f"{folder}/METADATA").decode())
         kind = Parser().parsestr(archive.read(f"{folder}/WHEEL").decode())
+        for name in names:
+            assert HEADERS not in archive.read(name), f"{name} knows where it was made"
     package = {name for name in names if name.startswith("tf_patches/")}
     sources = files_under(ROOT, "tf_patches/**/*.py", "tf_patches/py.typed")
     libraries = {f"tf_patches/{name}.so" for name in ("_ops", "_slides", "_xla")}
