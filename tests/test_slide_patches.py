@@ -149,7 +149,7 @@ def is_over(mask, position, size, space):
     return shares.all(1).any()
 
 
-@FEWER
+@settings(max_examples=settings.default.max_examples // 4)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     share=st.floats(0, 1),
