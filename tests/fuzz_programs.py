@@ -5,6 +5,7 @@ that ends the child, or fails otherwise, is printed, and
 `python tests/fuzz_programs.py 0 SEED` tries that seed alone.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ _NUMBERS = [0, 1, 2, 3, 4, 7, -1, 2**31 - 1, 2**31, 2**33, 2**62, 2**63 - 1, -(2
 _SMALL = [1, 1, 2, 3, 4]
 _TEXTS = [b"", b"\0", b"SAME", b"VALID", b"EXPLICIT", b"REFLECT", b"WRAP", b"EDGE"]
 _TEXTS += [b"SUM", b"MEAN", b"MAX", b"MIN"]
+_MOST_BYTES = 12 << 30
 _DTYPES = [tf.float32, tf.float16, tf.bfloat16, tf.int8, tf.int64, tf.complex64]
 _DTYPES += [tf.uint8, tf.bool, tf.string, tf.int32, tf.float64, tf.qint8]
 
@@ -133,6 +135,8 @@ def try_slide(seed, path, whole):
 
 def _child(first, last, end):
     """Tries seeds until the time is over; prints each before and after."""
+    # Large results are refused then, instead of filling the machine's memory.
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     with tempfile.TemporaryDirectory() as folder:
         slide = write_slide(Path(folder) / "slide.tif", pyramid(stained(100, 120), 4))
         path, whole = Path(slide), Path(slide).read_bytes()
