@@ -464,6 +464,7 @@ def test_a_missing_tifffile_is_named_before_the_work(tmp_path, monkeypatch):
     run = failing_after(1)
     with pytest.raises(ImportError, match="pip install tifffile"):
         slides.predict(image(50, 40), run, 12, output=tmp_path / "out.tif")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_no_tiff_holds_is_refused(tmp_path):

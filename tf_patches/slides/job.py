@@ -174,6 +174,9 @@ class _Progress:
         self._path.unlink()
 
     def close(self) -> None:
+        """Closes the file, and leaves none where nothing was begun."""
+        if os.fstat(self._file.fileno()).st_size == 0:
+            self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # what could not be written was reported
             self._file.close()
 
