@@ -25,7 +25,7 @@ from setuptools.command.bdist_wheel import bdist_wheel  # noqa: E402 (not in old
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # which a build backend leaves out
 
-from compiling import BuildError, Compiler, Unit  # noqa: E402
+from compiling import BuildError, Compiler, Unit  # noqa: E402 (found by now)
 
 SOURCES = Path("custom_ops")
 OBJECTS = ROOT / "build" / "objects"

@@ -11,7 +11,7 @@ import signal
 import sys
 import types
 
-import tensorflow  # noqa: F401
+import tensorflow  # noqa: F401 (for the forks)
 
 
 def asked():

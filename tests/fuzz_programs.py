@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from slides_made import pyramid, stained, write_slide
+from slides_made import damaged, pyramid, read_levels, stained, write_slide
 from test_hostile_graphs import IMAGES, OPS, extract_graph, in_function, placed_graph
 
 from tf_patches import slides
@@ -112,20 +112,10 @@ def try_graph(seed):
 
 def try_slide(seed, path, whole):
     """Reads a slide that is damaged; an error that names the file is all right."""
-    random = np.random.default_rng(seed)
-    damaged = bytearray(whole)
-    # Mostly near the end, where tifffile writes less of pixels.
-    first = len(whole) - 1500 if random.random() < 0.6 else 0
-    for place in random.integers(first, len(whole), random.integers(1, 6)):
-        damaged[place] ^= 1 << random.integers(8)
-    if random.random() < 0.2:
-        del damaged[random.integers(len(whole)) :]
-    path.write_bytes(damaged)
+    path.write_bytes(damaged(whole, seed))
     try:
         slide = slides.open(str(path))
-        for number, level in enumerate(slide.levels):
-            rows, cols = min(level.rows, 300), min(level.cols, 300)
-            slide.read(-5, -5, rows, cols, level=number)
+        read_levels(slide)
         next(iter(slide.patches(40, 20, padding="SAME", batch_size=9)))
     except tf.errors.OpError as error:
         assert str(path) in error.message, error
@@ -142,7 +132,8 @@ def _child(first, last, end):
         path, whole = Path(slide), Path(slide).read_bytes()
         for seed in range(first, last):
             print(seed, end=" ", flush=True)
-            outcome = try_graph(seed) if seed % 4 else try_slide(seed, path, whole)
+            turn, is_graph = divmod(seed, 4)
+            outcome = try_graph(seed) if is_graph else try_slide(turn, path, whole)
             print(outcome, flush=True)
             if time.time() > end:
                 return

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
-from tf_patches.slides import library  # noqa: F401
+from tf_patches.slides import library  # noqa: F401 (registers the ops)
 
 RECORD = Path(__file__).parent / "data" / "op_defs.pbtxt"
 

@@ -67,3 +67,24 @@ def cells_of(grid):
     """All wanted cells of a grid, `[count, 2]`, in the order of its patches."""
     blocks = [grid.cells(number) for number in range(grid.block_count)]
     return np.concatenate([np.zeros([0, 2], np.int64), *blocks])
+
+
+def damaged(whole, seed):
+    """The bytes of a slide: without their end, or with some bits flipped."""
+    random = np.random.default_rng(seed)
+    data = bytearray(whole)
+    if seed % 4 == 0:
+        del data[random.integers(len(whole)) :]
+        return data
+    # Every second time near the end, where tifffile writes less of pixels.
+    first = len(whole) - 1500 if seed % 2 else 0
+    for place in random.integers(first, len(whole), 1 + seed % 5):
+        data[place] ^= 1 << random.integers(8)
+    return data
+
+
+def read_levels(slide):
+    """Reads a part of each level, also outside of the slide."""
+    for number, level in enumerate(slide.levels):
+        rows, cols = min(level.rows, 300), min(level.cols, 300)
+        slide.read(-5, -5, rows, cols, level=number)

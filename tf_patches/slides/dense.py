@@ -159,18 +159,19 @@ def predict(
         "dtype": sample.dtype.name,
     }
     job = Job(output, shape, sample.dtype, 0, request, resume)
+    if job.is_finished:
+        return job.finish()
     with contextlib.closing(job):
-        if not job.is_finished:
-            band = next(n for n in itertools.count() if n not in job.done)
-            todo = wanted[_first_needed(wanted, merging, band, batch_size) :]
-            grid = make_rows(view, tiling, todo)
-            with progress_bar(len(wanted), progress) as advance:
-                advance(len(wanted) - len(todo), is_new=False)
-                batches = _batches(run, grid, batch_size, parallel_reads, advance)
-                for piece, pixels in _merged(merging, band, todo, batches):
-                    job.output.write(*piece.begin, reduced(pixels))
-                    if piece.is_last:
-                        job.mark(piece.band)
+        band = next(n for n in itertools.count() if n not in job.done)
+        todo = wanted[_first_needed(wanted, merging, band, batch_size) :]
+        grid = make_rows(view, tiling, todo)
+        with progress_bar(len(wanted), progress) as advance:
+            advance(len(wanted) - len(todo), is_new=False)
+            batches = _batches(run, grid, batch_size, parallel_reads, advance)
+            for piece, pixels in _merged(merging, band, todo, batches):
+                job.output.write(*piece.begin, reduced(pixels))
+                if piece.is_last:
+                    job.mark(piece.band)
         return job.finish(_mpp(slide, view, tiling, merging))
 
 

@@ -138,19 +138,20 @@ def score(
         "dtype": dtype.name,
     }
     job = Job(output, shape, dtype, np.nan, request, resume)
+    if job.is_finished:
+        return HeatMap(job.finish(), slide, grid)
     with contextlib.closing(job):
-        if not job.is_finished:
-            blocks = _blocks(grid, job.done, service, parallel_reads)
-            with progress_bar(grid.patch_count, progress) as advance:
-                for number in job.done:
-                    begin, end = grid.begins[number : number + 2].tolist()
-                    advance(end - begin, is_new=False)
-                for number, block in blocks:
-                    scores = predict_padded(predict, block["patches"], batch_size)
-                    for row, col, which in runs(block["cell"].numpy()):
-                        job.output.write(row, col, scores[which][np.newaxis])
-                    job.mark(number)
-                    advance(len(scores))
+        blocks = _blocks(grid, job.done, service, parallel_reads)
+        with progress_bar(grid.patch_count, progress) as advance:
+            for number in job.done:
+                begin, end = grid.begins[number : number + 2].tolist()
+                advance(end - begin, is_new=False)
+            for number, block in blocks:
+                scores = predict_padded(predict, block["patches"], batch_size)
+                for row, col, which in runs(block["cell"].numpy()):
+                    job.output.write(row, col, scores[which][np.newaxis])
+                job.mark(number)
+                advance(len(scores))
         return HeatMap(job.finish(), slide, grid)
 
 
